@@ -1,0 +1,46 @@
+# Bare `make` lists the targets. Each is one line that calls a tool of tools/.
+
+PYTHON3 ?= python3
+PYTHON  := .venv/bin/python
+URL     ?=
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup build demo test size bench lint clean pytest size-check left-out
+
+help:
+	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:  ## install everything that the tests and tools need, beside the system
+	@$(PYTHON3) tools/setup.py
+
+build: setup  ## compile the device code to build/mpy
+	@$(PYTHON) tools/build.py --arch x64 --arch x86
+
+demo: build  ## run the client on real MicroPython against a local server (or URL=ws://...)
+	@$(PYTHON) tools/demo.py $(URL)
+
+test: build pytest size-check left-out  ## run every test and check the memory limits
+
+size: build  ## measure memory use and write the table into README.md
+	@$(PYTHON) tools/sizes.py
+
+bench: build  ## measure speed against raw sockets
+	@$(PYTHON) tools/bench.py
+
+lint: setup  ## check the style of the Python files
+	@.venv/bin/ruff check
+
+clean:  ## remove what was built; .venv and .rigs stay
+	@rm -rf build .pytest_cache .hypothesis .ruff_cache
+
+# Steps of `make test`.
+
+pytest: build
+	@.venv/bin/pytest
+
+size-check: build
+	@$(PYTHON) tools/sizes.py --check
+
+left-out: setup
+	@$(PYTHON) tools/rigs.py

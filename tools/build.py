@@ -1,0 +1,90 @@
+"""Compile the device code to .mpy: build/mpy/, and the viper masker per architecture to build/mpy-<arch>/."""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import rigs
+
+MASKER = "uwebsocket_mask.py"
+NOT_COMPILED = ("manifest.py", MASKER)
+ARCHITECTURES = (
+    "x86", "x64", "xtensa", "xtensawin", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "rv32imc",
+)  # fmt: skip
+
+
+class BuildError(RuntimeError):
+    """mpy-cross refused a file; the text is what it said."""
+
+
+def sources():
+    """Return the modules that become portable .mpy files."""
+    return sorted(path for path in rigs.DEVICE.glob("*.py") if path.name not in NOT_COMPILED)
+
+
+def compile_file(source, target, march=None):
+    """Compile one file with -O3; `target` changes only when its bytes do, and never holds half a file."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unfinished-") as scratch:
+        output = Path(scratch) / target.name
+        # The name embedded is the bare file name: absolute paths cost memory and differ by machine.
+        command = [*rigs.command("mpy-cross"), "-O3", "-s", source.name, "-o", str(output)]
+        if march:
+            command.append(f"-march={march}")
+        done = subprocess.run([*command, str(source)], capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode:
+            raise BuildError(f"{source.name}: {(done.stderr or done.stdout).strip()}")
+        if not target.exists() or target.read_bytes() != output.read_bytes():
+            os.replace(output, target)
+
+
+def build_folder(paths, folder, march=None):
+    """Compile `paths` into `folder`, which then holds nothing else; return the .mpy files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    targets = [folder / path.with_suffix(".mpy").name for path in paths]
+    for source, target in zip(paths, targets, strict=True):
+        compile_file(source, target, march)
+    for stale in set(folder.glob("*.mpy")) - set(targets):
+        stale.unlink(missing_ok=True)
+    return targets
+
+
+def build_all(architectures=()):
+    """Compile the portable modules, and the masker for each of `architectures`; return the .mpy files."""
+    targets = build_folder(sources(), rigs.mpy_folder())
+    for march in architectures:
+        targets += build_folder([rigs.DEVICE / MASKER], rigs.mpy_folder(march), march)
+    return targets
+
+
+def main(argv=None):
+    """Compile the device code; see --help."""
+    parser = argparse.ArgumentParser(description="Compile the device code to build/mpy and build/mpy-<arch>.")
+    parser.add_argument(
+        "--arch",
+        action="append",
+        choices=ARCHITECTURES,
+        default=[],
+        help="also compile the masker for this architecture; repeat for more",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only name the files")
+    options = parser.parse_args(argv)
+    if options.dry_run:
+        for path in [*sources(), *[rigs.DEVICE / MASKER] * bool(options.arch)]:
+            print(path.relative_to(rigs.ROOT))
+        return 0
+    try:
+        targets = build_all(options.arch)
+    except (BuildError, rigs.RigMissing) as error:
+        print(f"build: {error}", file=sys.stderr)
+        return 1
+    for target in targets:
+        print(f"{target.relative_to(rigs.ROOT)}  {target.stat().st_size} B")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
