@@ -1,0 +1,274 @@
+"""tools/autobahn.py: which cases run, how an ill client is ended, and what its results are held against."""
+
+import json
+import os
+import sys
+import threading
+import time
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from websockets.sync.server import serve
+
+import autobahn
+import generated
+import rigs
+from autobahn import Result
+
+
+@pytest.mark.parametrize(
+    "cases, patterns",
+    [
+        pytest.param("1", ["1.*"], id="section"),
+        pytest.param("1-3,10", ["1.*", "2.*", "3.*", "10.*"], id="range"),
+        pytest.param("7-10", ["7.*", "9.*", "10.*"], id="range-over-a-gap"),
+        pytest.param("9.1.6,2.11", ["9.1.6", "2.11"], id="single-cases"),
+    ],
+)
+def test_cases_well_formed_expand_to_patterns(cases, patterns):
+    assert autobahn.expand(cases) == patterns
+
+
+@pytest.mark.parametrize("cases", ["", "x", "1-", "-1", "1,", "1.1-1.3", "1.*", "8", "99"])
+def test_cases_malformed_raise_value_error(cases):
+    with pytest.raises(ValueError, match="section"):
+        autobahn.expand(cases)
+
+
+@pytest.mark.parametrize(
+    "arguments, text",
+    [
+        pytest.param(["--cases", "8"], "no section", id="unknown-section"),
+        pytest.param(["--on", "pascal"], "no rig", id="unknown-interpreter"),
+    ],
+)
+def test_main_wrong_argument_returns_2(arguments, text, capsys):
+    assert autobahn.main(arguments) == 2
+    assert text in capsys.readouterr().err
+
+
+def test_main_dry_run_starts_nothing(capsys):
+    assert autobahn.main(["--dry-run", "--on", "cpython", "--cases", "9-10"]) == 0
+    assert "cases 9.* 10.* on cpython" in capsys.readouterr().out
+
+
+# The accepted list
+
+ENTRY = {"case": "6.4.1", "behavior": "NON-STRICT", "reason": "text is checked once it is whole"}
+
+
+@pytest.mark.parametrize(
+    "change, text",
+    [
+        pytest.param({"case": ""}, "without case", id="no-case"),
+        pytest.param({"behavior": None}, "without behavior", id="no-behavior"),
+        pytest.param({"reason": "  "}, "without reason", id="blank-reason"),
+        pytest.param({"agent": "cpython"}, "unknown key agent", id="unknown-key"),
+    ],
+)
+def test_accepted_list_incomplete_raises_value_error(tmp_path, change, text):
+    entry = {key: value for key, value in (ENTRY | change).items() if value is not None}
+    path = tmp_path / "accepted.json"
+    path.write_text(json.dumps([entry]))
+    with pytest.raises(ValueError, match=text):
+        autobahn.load_accepted(path)
+
+
+def test_accepted_list_of_the_project_is_complete():
+    assert isinstance(autobahn.load_accepted(), list)
+
+
+@pytest.mark.parametrize(
+    "change, result, covered",
+    [
+        pytest.param({}, Result("cpython", "6.4.1", "NON-STRICT", "OK"), True, id="same"),
+        pytest.param({}, Result("cpython", "6.4.1", "NON-STRICT", "INFORMATIONAL"), True, id="close-informational"),
+        pytest.param({}, Result("cpython", "6.4.2", "NON-STRICT", "OK"), False, id="other-case"),
+        pytest.param({}, Result("cpython", "6.4.1", "FAILED", "OK"), False, id="other-behavior"),
+        pytest.param({}, Result("cpython", "6.4.1", "NON-STRICT", "UNCLEAN"), False, id="close-not-named"),
+        pytest.param({"close": "UNCLEAN"}, Result("cpython", "6.4.1", "NON-STRICT", "UNCLEAN"), True, id="close-named"),
+        pytest.param(
+            {"close": "UNCLEAN"}, Result("cpython", "6.4.1", "NON-STRICT", "WRONG CODE"), False, id="other-close"
+        ),
+        pytest.param(
+            {"agents": ["micropython32"]}, Result("cpython", "6.4.1", "NON-STRICT", "OK"), False, id="other-agent"
+        ),
+    ],
+)
+def test_accepted_entry_covers_only_what_it_names(change, result, covered):
+    assert autobahn.accepts(ENTRY | change, result) is covered
+
+
+@pytest.mark.parametrize("close", autobahn.GOOD)
+@pytest.mark.parametrize("behavior", autobahn.GOOD)
+def test_judge_good_result_needs_no_entry(behavior, close):
+    assert autobahn.judge([Result("cpython", "1.1.1", behavior, close)], []) == ([], [], [])
+
+
+def test_judge_mixed_results_splits_them():
+    strict = Result("cpython", "6.4.1", "OK", "OK")
+    lax = Result("micropython32", "6.4.1", "NON-STRICT", "OK")
+    failed = Result("cpython", "7.1.5", "OK", "WRONG CODE")
+    stale, not_run = ENTRY | {"case": "7.1.5"}, ENTRY | {"case": "9.9.9"}
+    verdict = autobahn.judge([strict, lax, failed], [ENTRY, stale, not_run])
+    assert verdict == ([failed], [lax], [stale])
+
+
+# The report
+
+
+def test_results_report_with_gaps_tells_trouble_and_missing():
+    index = {"cpython": {case: {"behavior": "OK", "behaviorClose": "OK"} for case in ("1.1.1", "1.1.2")}}
+    found = autobahn.results(index, ["cpython", "micropython64"], ["1.1.1", "1.1.2"], {"cpython": {"1.1.2": "TIMEOUT"}})
+    assert found == [
+        Result("cpython", "1.1.1", "OK", "OK"),
+        Result("cpython", "1.1.2", "TIMEOUT", "OK"),
+        Result("micropython64", "1.1.1", "MISSING", "MISSING"),
+        Result("micropython64", "1.1.2", "MISSING", "MISSING"),
+    ]
+    assert [autobahn.is_good(result) for result in found] == [True, False, False, False]
+
+
+def test_table_mixed_results_counts_by_section():
+    found = [
+        Result(agent, case, "OK", "OK")
+        for agent in ("cpython", "micropython32")
+        for case in ("1.1.1", "1.1.2", "10.1.1")
+    ]
+    assert autobahn.table(found, refused=[found[0]], taken=[found[5]]).splitlines() == [
+        "| section | cases | cpython | micropython32 |",
+        "| --- | --- | --- | --- |",
+        "| 1 Framing | 2 | 1 OK, 1 **failed** | 2 OK |",
+        "| 10 Auto-fragmentation | 1 | 1 OK | 0 OK, 1 accepted |",
+    ]
+
+
+def test_explanation_lists_seen_deviations_with_reason():
+    taken = [Result("cpython", "6.4.1", "NON-STRICT", "OK")]
+    text = autobahn.explain(taken, [ENTRY, ENTRY | {"case": "9.9.9"}])
+    assert text == "- 6.4.1, NON-STRICT (cpython): text is checked once it is whole"
+
+
+def test_generated_block_between_markers_is_replaced(tmp_path):
+    path = tmp_path / "README.md"
+    path.write_text("a\n<!-- x:begin -->\nold\n<!-- x:end -->\nb\n")
+    generated.write(path, "x", "new")
+    generated.write(path, "x", "newer")
+    assert path.read_text() == "a\n<!-- x:begin -->\nnewer\n<!-- x:end -->\nb\n"
+
+
+@pytest.mark.parametrize("text", ["", "<!-- x:begin -->", "<!-- x:end --><!-- x:begin -->"])
+def test_generated_block_without_markers_raises_value_error(tmp_path, text):
+    path = tmp_path / "README.md"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="add the lines"):
+        generated.write(path, "x", "new")
+    assert path.read_text() == text
+
+
+# Bounded time
+
+SLEEP = "import time; time.sleep(60)"
+
+
+def run_program(tmp_path, program, seconds=5, whole=60):
+    argv = [sys.executable, "-u", "-c", program]
+    deadline = time.monotonic() + whole
+    return autobahn.run_client(argv, None, tmp_path / "log", seconds, deadline, progress=lambda number: None)
+
+
+@pytest.mark.parametrize(
+    "program, verdict",
+    [
+        pytest.param("print('start 1\\nend 1 0 5')", (None, {}), id="all-well"),
+        pytest.param("print('start 1\\nend 1 timeout 5\\nstart 2\\nend 2 0 5')", (None, {1: "TIMEOUT"}), id="time-out"),
+        pytest.param("print('start 1\\nend 1 0 5\\nstart 2'); raise MemoryError", (2, {2: "CRASHED"}), id="crash"),
+        pytest.param(f"print('start 1'); {SLEEP}", (1, {1: "TIMEOUT"}), id="hang"),
+    ],
+)
+def test_client_run_tells_which_case_went_wrong(tmp_path, monkeypatch, program, verdict):
+    monkeypatch.setattr(autobahn, "GRACE_SECONDS", 1)
+    assert run_program(tmp_path, program, seconds=1) == verdict
+
+
+@pytest.mark.parametrize(
+    "program, whole, text",
+    [
+        pytest.param("raise ImportError('uwebsocket_client')", 60, "outside of a case", id="no-case-run"),
+        pytest.param(f"print('start 1'); {SLEEP}", 1, "whole run took too long", id="deadline"),
+        pytest.param(
+            "import time\nwhile True: print('start 1'); time.sleep(0.01)", 1, "whole run took too long", id="chatter"
+        ),
+    ],
+)
+def test_client_run_beyond_its_bounds_raises(tmp_path, program, whole, text):
+    begin = time.monotonic()
+    with pytest.raises(autobahn.AutobahnError, match=text):
+        run_program(tmp_path, program, whole=whole)
+    assert time.monotonic() - begin < 20
+
+
+def fake_server(tmp_path, program):
+    path = tmp_path / "server.py"
+    path.write_text(program)
+    return autobahn.serving([sys.executable, "-u", str(path)], None, ["1.*"], tmp_path / "out")
+
+
+def test_server_ready_yields_its_cases_and_ends_with_the_block(tmp_path):
+    program = "import os, time; open('pid', 'w').write(str(os.getpid())); print(\"Cases = ['1.1.1']\"); time.sleep(60)"
+    with fake_server(tmp_path, program) as (url, cases):
+        assert cases == ["1.1.1"]
+        spec = json.loads((tmp_path / "out/server.json").read_text())
+        assert spec["url"] == url and spec["cases"] == ["1.*"]
+        pid = int((tmp_path / "out/pid").read_text())
+        os.kill(pid, 0)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_server_ends_at_once_raises(tmp_path):
+    with pytest.raises(autobahn.AutobahnError, match="did not start"), fake_server(tmp_path, "raise SystemExit(1)"):
+        pass
+
+
+# The client program
+
+MESSAGES = ("", "text \u00e4\u20ac", b"", bytes(range(256)) * 300)
+
+
+class CaseServer:
+    """Plays the fuzzing server: two cases, of which the first sends MESSAGES and keeps what comes back."""
+
+    def __init__(self):
+        self.paths, self.echoes = [], []
+
+    def __call__(self, connection):
+        url = urlsplit(connection.request.path)
+        self.paths.append(connection.request.path)
+        if url.path == "/getCaseCount":
+            connection.send("2")
+        elif parse_qs(url.query).get("case") == ["1"]:
+            for message in MESSAGES:
+                connection.send(message)
+                self.echoes.append(connection.recv(5))
+        elif url.path == "/runCase":
+            connection.recv()  # nothing comes: this case takes too long
+
+
+@pytest.mark.parametrize("interpreter", rigs.INTERPRETERS)
+def test_client_program_runs_cases_and_asks_for_the_report(interpreter, tmp_path):
+    play = CaseServer()
+    with serve(play, "127.0.0.1", 0, compression=None) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
+        troubles = autobahn.run_agent(interpreter, url, ["1.1.1", "1.1.2"], 2, time.monotonic() + 60, tmp_path)
+        server.shutdown()
+    assert (tmp_path / f"{interpreter}.log").read_text() == ""
+    assert play.paths == [
+        "/getCaseCount",
+        f"/runCase?case=1&agent={interpreter}",
+        f"/runCase?case=2&agent={interpreter}",
+        f"/updateReports?agent={interpreter}",
+    ]
+    assert play.echoes == list(MESSAGES)
+    assert troubles == {"1.1.2": "TIMEOUT"}
