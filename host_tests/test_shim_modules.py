@@ -49,23 +49,10 @@ def test_print_exception_to_a_file_writes_the_traceback():
     assert out.getvalue().endswith("ValueError: no\n")
 
 
-@pytest.mark.parametrize("pointer, expected", [
-    pytest.param(ptr8, [1, 2, 3, 4, 5], id="ptr8"),  # noqa: F821
-    pytest.param(ptr16, [0x201, 0x403], id="ptr16"),  # noqa: F821
-    pytest.param(ptr32, [0x4030201], id="ptr32"),  # noqa: F821
-])
-def test_viper_pointer_reads_and_writes_whole_elements(pointer, expected):
-    buffer = bytearray(b"\1\2\3\4\5")
-
-    @micropython.viper
-    def swap(data):
-        view = pointer(data)
-        found = list(view)
-        view[0] = 0
-        return found
-
-    assert swap(buffer) == expected
-    assert buffer[0] == 0
+@pytest.mark.parametrize("decorator", [micropython.native, micropython.viper], ids=["native", "viper"])
+def test_machine_code_on_cpython_is_refused_like_by_a_firmware_without_it(decorator):
+    with pytest.raises(SyntaxError):
+        decorator(lambda: None)
 
 
 @pytest.mark.parametrize("args, expected", [

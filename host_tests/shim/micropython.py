@@ -1,10 +1,8 @@
-"""MicroPython's `micropython` module, and what else its language has and CPython's lacks.
+"""MicroPython's `micropython` module as a firmware without machine code has it.
 
-Importing it also gives `sys.print_exception`, and the pointer types of viper as built-in names.
+Importing it also gives `sys.print_exception`, which CPython's `sys` lacks.
 """
 
-import builtins
-import struct
 import sys
 
 from mp_runtime import Scheduler, print_exception
@@ -23,13 +21,11 @@ def const(value):
 
 
 def native(function):
-    """Return the function: there is no native code here."""
-    return function
+    """Refuse: there is no machine code here, so modules that need it cannot be imported."""
+    raise SyntaxError("invalid micropython decorator")
 
 
-def viper(function):
-    """Return the function: there is no native code here."""
-    return function
+viper = native
 
 
 def schedule(function, argument):
@@ -50,21 +46,3 @@ def heap_unlock():
     global _heap_locks
     _heap_locks = max(0, _heap_locks - 1)
     return _heap_locks
-
-
-def _pointer(code):
-    """Make viper's pointer type for the elements of struct code `code`."""
-    size = struct.calcsize(code)
-
-    def pointer(buffer):
-        view = memoryview(buffer).cast("B")
-        return view[:len(view) // size * size].cast(code)
-
-    return pointer
-
-
-# The viper compiler knows these names without an import; annotations use them when a module is loaded.
-builtins.ptr8 = _pointer("B")
-builtins.ptr16 = _pointer("H")
-builtins.ptr32 = _pointer("I")
-builtins.uint = int
