@@ -1,0 +1,173 @@
+"""Plays a batch of scenarios with one client, one after the other, on any interpreter.
+
+    status_program.py BATCH.json
+
+The batch is a list of jobs: {"name", "url", "config", "calls", "data", "budget_ms"}. `calls` maps a moment ("start",
+"connection", "receive") to [method, argument, ...] lists; an argument {"pattern": n} stands for n bytes. Prints one
+line of JSON for each job, then one with the file descriptors and the heap in use before and after them all.
+"""
+
+import binascii
+import errno
+import gc
+import hashlib
+import json
+import os
+import sys
+import utime
+
+import uwebsocket_client as websocket
+
+_DEFAULTS = {
+    "protocols": (),
+    "connect_timeout_ms": 10000,
+    "close_timeout_ms": 5000,
+    "send_timeout_ms": 10000,
+    "ping_interval_ms": 30000,
+    "ping_limit": 2,
+    "max_message": None,
+}
+_POLL_MS = 50
+_FLOOD_MESSAGES = 2000
+
+
+def make(argument):
+    """Return the argument of a call that JSON stands for."""
+    if not isinstance(argument, dict):
+        return argument
+    size = argument["pattern"]
+    return (b"0123456789abcdef" * (size // 16 + 1))[:size]
+
+
+def name_of(number):
+    """Return the name of an errno, the number where it has none."""
+    for name in ("ETIMEDOUT", "ENOTCONN", "EALREADY"):
+        if getattr(errno, name) == number:
+            return name
+    return number
+
+
+def hexdigest(digest):
+    """Return the first 8 bytes of a hash in hexadecimal."""
+    return binascii.hexlify(digest.digest()[:8]).decode()
+
+
+class Player:
+    """One client that plays job after job."""
+
+    def __init__(self):
+        self.ws = websocket.createClient()
+        self.ws.on("connection", lambda ws: self.connected())
+        self.ws.on("close", lambda ws, status: self.closes.append(status))
+
+    def connected(self):
+        """Count the connection and make the calls that are due then."""
+        self.connections += 1
+        self.protocol = self.ws.protocol
+        self.call("connection")
+
+    def receive(self, ws, message, opcode):
+        """Note a whole message."""
+        data = message.encode() if isinstance(message, str) else message
+        self.got.append([opcode, type(message).__name__, len(data), hexdigest(hashlib.sha256(data))])
+        self.call("receive")
+
+    def piece(self, ws, chunk, opcode, final):
+        """Note a message in pieces once it is complete."""
+        if self.stream is None:
+            self.stream = hashlib.sha256()
+            self.size = 0
+        self.stream.update(chunk)
+        self.size += len(chunk)
+        if final:
+            self.got.append([opcode, "data", self.size, hexdigest(self.stream)])
+            self.stream = None
+
+    def call(self, moment):
+        """Make the calls of that moment; what they raise is noted."""
+        for name, *arguments in self.job["calls"].get(moment, ()):
+            try:
+                self.step(name, [make(argument) for argument in arguments])
+            except OSError as error:
+                self.raised.append(name_of(error.errno))
+
+    def step(self, name, arguments):
+        """Make one call."""
+        if name == "sleep_ms":
+            utime.sleep_ms(*arguments)
+        elif name == "flood":
+            message = bytearray(*arguments)
+            for _ in range(_FLOOD_MESSAGES):
+                self.ws.send(message)
+        else:
+            getattr(self.ws, name)(*arguments)
+
+    def play(self, job):
+        """Play a job; return what happened."""
+        ws = self.ws
+        self.job = job
+        self.closes, self.got, self.raised = [], [], []
+        self.connections = 0
+        self.protocol = self.stream = None
+        ws.on("receive", None if job["data"] else self.receive)
+        ws.on("data", self.piece if job["data"] else None)
+        config = dict(_DEFAULTS)
+        config.update(job["config"])
+        ws.config(config)
+        ws.connect(job["url"])
+        self.call("start")
+        longest = 0
+        started = before = utime.ticks_ms()
+        alive = True
+        while alive and utime.ticks_diff(before, started) < job["budget_ms"]:
+            alive = ws.poll(_POLL_MS)
+            now = utime.ticks_ms()
+            longest = max(longest, utime.ticks_diff(now, before))
+            before = now
+        took = utime.ticks_diff(before, started)
+        late = [ws.poll() for _ in range(3)]
+        result = {
+            "name": job["name"],
+            "closes": self.closes,
+            "got": self.got,
+            "raised": self.raised,
+            "connections": self.connections,
+            "protocol": self.protocol,
+            "close_code": ws.close_code,
+            "close_reason": ws.close_reason,
+            "http_status": ws.http_status,
+            "errno": ws.errno,
+            "connected": ws.connected,
+            "alive": [alive] + late,
+            "longest_poll_ms": longest,
+            "took_ms": took,
+        }
+        if alive:  # the next job needs the client at rest
+            ws.close()
+            while ws.poll(_POLL_MS):
+                pass
+        return result
+
+
+def in_use():
+    """Return the numbers of open file descriptors and of heap bytes, 0 where the interpreter does not tell."""
+    gc.collect()
+    return len(os.listdir("/proc/self/fd")), gc.mem_alloc() if hasattr(gc, "mem_alloc") else 0
+
+
+def main(batch):
+    """Play the jobs of a file."""
+    with open(batch) as file:
+        jobs = json.load(file)
+    player = Player()
+    # The first job is played before counting, too: what is made once and kept is no leak.
+    player.play(jobs[0])
+    before = in_use()
+    for job in jobs:
+        print(json.dumps(player.play(job)))
+    player.play(jobs[0])
+    after = in_use()
+    print(json.dumps({"name": "", "fds": [before[0], after[0]], "heap": [before[1], after[1]]}))
+
+
+main(sys.argv[1])
