@@ -66,8 +66,8 @@ def _rig(name):
 def command(name):
     """Return the argv prefix that starts rig `name`; raise RigMissing where it is not here."""
     rig = _rig(name)
-    if not rig.executable.exists():
-        raise RigMissing(f"{name} is not here: {_recorded().get(name, 'not set up yet')} (try: make setup)")
+    if name in missing():
+        raise RigMissing(f"{name} is not here: {missing()[name]} (try: make setup)")
     return [str(rig.executable), *rig.arguments]
 
 
@@ -101,11 +101,6 @@ def device_env(name, built=False, masker=False):
     return env
 
 
-def _recorded():
-    """Return what the last set-up left out."""
-    return json.loads(LEFT_OUT.read_text()) if LEFT_OUT.exists() else {}
-
-
 def available():
     """Return the names of the interpreters that are here and run."""
     left_out = missing()
@@ -115,7 +110,8 @@ def available():
 def missing():
     """Return {rig: why it was left out} of everything that is not here or does not run."""
     absent = {name: "not set up yet" for name, rig in _TABLE.items() if not rig.executable.exists()}
-    return absent | _recorded()
+    recorded = json.loads(LEFT_OUT.read_text()) if LEFT_OUT.exists() else {}
+    return absent | recorded
 
 
 def main(argv=None):

@@ -244,6 +244,7 @@ def main(argv=None):
     rigs.RIGS.mkdir(exist_ok=True)
     with open(rigs.RIGS / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        rigs.LEFT_OUT.unlink(missing_ok=True)
         try:
             left_out = set_up(pins)
         except SetupError as error:

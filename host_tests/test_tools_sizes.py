@@ -1,0 +1,141 @@
+"""tools/sizes.py: the arithmetic, the server behind it, the verdict."""
+
+import json
+
+import pytest
+from websockets.sync.client import connect
+
+import rigs
+import sizes
+
+ROW = sizes.Row("some memory", lambda measure: 0, limit=2048, goal=1024, unit="KiB")
+
+
+@pytest.fixture(scope="module")
+def server():
+    with sizes.loopback_server() as url:
+        yield url
+
+
+def needs(least):
+    """Return an attempt that fails below `least`."""
+
+    def attempt(size):
+        if size < least:
+            raise sizes.MeasureError(f"{size} is too little")
+
+    return attempt
+
+
+@pytest.mark.parametrize(
+    ("least", "found"),
+    [(0, 256), (256, 256), (257, 512), (1000, 1024), (4095, 4096), (4096, 4096)],
+)
+def test_smallest_attempt_that_succeeds_is_found(least, found):
+    assert sizes.smallest(needs(least), 256, 4096, 256) == found
+
+
+def test_smallest_nothing_succeeds_tells_the_cause():
+    with pytest.raises(sizes.MeasureError, match="4096 is too little"):
+        sizes.smallest(needs(5000), 256, 4096, 256)
+
+
+@pytest.mark.parametrize(
+    ("figure", "failure", "is_broken"),
+    [(2047, None, False), (2048, None, False), (2049, None, True), (None, "MemoryError", True)],
+    ids=["below", "at the limit", "above", "failed"],
+)
+def test_broken_of_figure_compares_with_the_limit(figure, failure, is_broken):
+    assert (sizes.broken([(ROW, figure, failure)]) == [ROW]) is is_broken
+
+
+@pytest.mark.parametrize(
+    ("unit", "figure", "text"),
+    [("KiB", 11520, "11.25 KiB"), ("B", 0, "0 B"), ("B", None, ""), ("", 3, "3")],
+)
+def test_row_text_of_figure_has_its_unit(unit, figure, text):
+    assert sizes.Row("row", lambda measure: 0, 1, 1, unit).text(figure) == text
+
+
+def test_rows_are_unique_and_no_goal_is_above_its_limit():
+    rows = sizes.rows(1000)
+    assert len({row.what for row in rows}) == len(rows)
+    for row in rows:
+        assert row.goal is None or row.goal <= row.limit
+
+
+@pytest.mark.parametrize(
+    ("path", "message", "answer"),
+    [
+        ("/echo", b"\x00\x01", b"\x00\x01"),
+        ("/echo", "text", "text"),
+        ("/reply/binary/1000", "", bytes(1000)),
+        ("/reply/text/1000", "", "x" * 1000),
+    ],
+)
+def test_server_path_answers_as_asked(server, path, message, answer):
+    with connect(server + path) as client:
+        client.send(message)
+        assert client.recv(timeout=5) == answer
+
+
+def test_server_stream_sends_one_message_and_counts_the_other(server):
+    with connect(f"{server}/stream/70000") as client:
+        assert client.recv(timeout=5) == bytes(70000)
+        client.send([b"12345", b"", b"678"])
+        assert client.recv(timeout=5) == "8"
+
+
+@pytest.fixture
+def figures(monkeypatch, tmp_path):
+    """Stand-in measurements, and a README to write to."""
+    readme = tmp_path / "README.md"
+    readme.write_text("# Title\n\n<!-- size:begin -->\nold\n<!-- size:end -->\n")
+    results = []
+    monkeypatch.setattr(sizes, "README", readme)
+    monkeypatch.setattr(sizes, "measure_all", lambda interpreter, rounds: results)
+    return results, readme
+
+
+@pytest.mark.parametrize(("figure", "code"), [(2048, 0), (2049, 1)], ids=["kept", "broken"])
+def test_main_check_with_limit_returns_the_verdict_and_writes_nothing(figures, capsys, figure, code):
+    results, readme = figures
+    results.append((ROW, figure, None))
+    before = readme.read_text()
+    assert sizes.main(["--check"]) == code
+    assert ("over the limit: some memory" in capsys.readouterr().err) == bool(code)
+    assert readme.read_text() == before
+
+
+def test_main_without_options_writes_the_table_and_its_origin(figures):
+    results, readme = figures
+    results.append((ROW, 1536, None))
+    assert sizes.main([]) == 0
+    text = readme.read_text()
+    assert "| some memory | 1.5 KiB | 2 KiB | 1 KiB |" in text
+    assert "`make size`, MicroPython" in text
+    assert "old" not in text
+
+
+def test_main_json_prints_bytes(figures, capsys):
+    results, _ = figures
+    results.append((ROW, 1536, None))
+    assert sizes.main(["--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    assert row == {"what": "some memory", "measured": 1536, "limit": 2048, "goal": 1024, "failure": None}
+
+
+def test_main_few_rounds_is_a_usage_error(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        sizes.main(["--rounds", "10"])
+    assert stopped.value.code == 2
+
+
+@pytest.mark.parametrize("interpreter", [name for name in rigs.available() if name != "cpython"])
+def test_measure_on_interpreter_gives_figures_and_failures(server, interpreter):
+    measure = sizes.Measure(interpreter, server, rounds=100)
+    assert 0 < measure.kept_by_import() < 64 * sizes.KIB
+    with pytest.raises(sizes.MeasureError, match="no module named"):
+        measure._program("size_absent", "/echo")
+    with pytest.raises(sizes.MeasureError, match="MemoryError|memory"):
+        measure._program("size_echo", "/echo", 100, heap=2048)

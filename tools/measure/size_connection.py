@@ -1,0 +1,42 @@
+"""Print the bytes of heap that an open idle connection keeps, and that its idle polls allocate."""
+
+import gc
+import sys
+
+import size_client
+
+import micropython
+
+
+def on_receive(ws, message, opcode):
+    """Take no notice."""
+
+
+def idle(ws):
+    for _ in range(100):
+        ws.poll()
+    for _ in range(5):
+        ws.poll(2)
+
+
+gc.collect()
+before = gc.mem_alloc()
+ws = size_client.connect(sys.argv[1], on_receive)
+idle(ws)
+gc.collect()
+kept = gc.mem_alloc() - before
+
+gc.disable()
+before = gc.mem_alloc()
+idle(ws)
+allocated = gc.mem_alloc() - before
+gc.enable()
+
+micropython.heap_lock()
+try:
+    idle(ws)
+finally:
+    micropython.heap_unlock()
+if not ws.connected:
+    raise RuntimeError("the connection did not survive a locked heap")
+print(kept, allocated)

@@ -1,0 +1,374 @@
+"""Measure how much memory the client uses, against the limits of this project.
+
+Everything runs on the 32-bit MicroPython, whose objects are as large as a board's, from .mpy files in the
+working folder, as on a board. How each figure is found:
+
+- Heap kept: gc.mem_alloc() after gc.collect(), before and after, in a fresh interpreter.
+- Smallest heap: bisection of -X heapsize= in steps of 256 B; a size counts when three runs in a row succeed.
+- Heap allocated: the difference of gc.mem_alloc() with the collector switched off.
+- Largest single allocation: the free heap is cut into pieces of equal size with used memory between them; the
+  smallest "max free sz" of micropython.mem_info() with which send() still succeeds, or 0 where it does with
+  the heap locked. Unlike a map of the heap, this also sees what is allocated and freed within the call.
+- Growth: heap after gc.collect(), and entries of /proc/self/fd, between the 50th and the last round.
+"""
+
+import argparse
+import functools
+import json
+import logging
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from websockets.sync.server import serve
+
+import build
+import generated
+import report
+import rigs
+
+README = rigs.ROOT / "README.md"
+PROGRAMS = rigs.ROOT / "tools" / "measure"
+KIB = 1024
+MIB = 1 << 20
+SENT = 4000  # bytes of the message whose send() is measured
+
+_STEP = 256
+_RUNS = 3
+_TIMEOUT_S = 10
+_ROUND_TIMEOUT_S = 0.1
+_BLOCK = {"micropython32": 16, "micropython64": 32}  # bytes of the heap's unit
+
+
+class MeasureError(RuntimeError):
+    """A program did not do what was to be measured; the text is its last line."""
+
+
+def _answer(connection):
+    """Serve one connection as its path asks: /echo, /sink, /reply/<type>/<bytes>, /stream/<bytes>."""
+    action, *arguments = connection.request.path.strip("/").split("/")
+    if action == "echo":
+        for message in connection:
+            connection.send(message)
+    elif action == "sink":
+        for _ in connection:
+            pass
+    elif action == "reply":
+        size = int(arguments[1])
+        reply = "x" * size if arguments[0] == "text" else bytes(size)
+        for _ in connection:
+            connection.send(reply)
+    elif action == "stream":
+        connection.send(bytes(int(arguments[0])))
+        connection.send(str(sum(map(len, connection.recv_streaming()))))
+        for _ in connection:
+            pass
+
+
+@contextmanager
+def loopback_server():
+    """Run the server that the programs talk to; gives its URL."""
+    logger = logging.Logger("sizes", logging.CRITICAL)  # programs that ran out of memory just vanish
+    options = {"compression": None, "ping_interval": None, "max_size": None, "logger": logger}
+    with serve(_answer, "127.0.0.1", 0, **options) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def smallest(attempt, low, high, step):
+    """Return the smallest multiple of `step` in low..high with which `attempt` raises no MeasureError, by bisection.
+
+    What it raises with `high` comes out.
+    """
+    low, high = low // step, high // step
+    attempt(high * step)
+    while low < high:
+        middle = (low + high) // 2
+        try:
+            attempt(middle * step)
+        except MeasureError:
+            low = middle + 1
+        else:
+            high = middle
+    return high * step
+
+
+class Measure:
+    """One interpreter, the compiled programs, and the server's URL."""
+
+    def __init__(self, interpreter, url, rounds):
+        self._interpreter = interpreter
+        self._command = rigs.command(interpreter)
+        self._env = rigs.device_env(interpreter, built=True) | {"MICROPYPATH": ".frozen"}
+        self._url = url
+        self._rounds = rounds
+        self._folders = {viper: self._compile(viper) for viper in (False, True)}
+
+    def _compile(self, viper):
+        """Put the programs beside the modules, as on a board: the length of a path would count as memory."""
+        folder = rigs.BUILD / ("measure-viper" if viper else "measure")
+        build.build_folder([*build.sources(), *sorted(PROGRAMS.glob("size_*.py"))], folder)
+        if viper:
+            masker = rigs.DEVICE / build.MASKER
+            build.compile_file(masker, (folder / masker.name).with_suffix(".mpy"), rigs.arch(self._interpreter))
+        return folder
+
+    def _start(self, arguments, folder, heap, timeout_s):
+        size = ["-X", f"heapsize={heap}"] if heap else []
+        try:
+            done = subprocess.run(
+                [*self._command, *size, *arguments],
+                cwd=folder,
+                env=self._env,
+                capture_output=True,
+                text=True,
+                timeout=timeout_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise MeasureError(f"no end within {timeout_s:.0f} s") from None
+        if done.returncode:
+            raise MeasureError(((done.stdout + done.stderr).strip().splitlines() or ["no message"])[-1])
+        return done.stdout
+
+    def _program(self, name, path, *arguments, viper=False, heap=None, timeout_s=_TIMEOUT_S):
+        """Run tools/measure/<name>.py against a path of the server; return its output."""
+        command = ["-m", name, self._url + path, *map(str, arguments)]
+        return self._start(command, self._folders[viper], heap, timeout_s)
+
+    def _smallest_heap(self, start):
+        """Return the smallest heap with which start(heap) succeeds several times in a row.
+
+        Once is not enough: where the data is cut differs from run to run.
+        """
+
+        def attempt(heap):
+            for _ in range(_RUNS):
+                start(heap)
+
+        return smallest(attempt, 4 * KIB, 256 * KIB, _STEP)
+
+    def kept_by_import(self):
+        """Heap kept after the import, in bytes."""
+        return int(self._program("size_import", ""))
+
+    def kept_by_connection(self):
+        """Heap kept by an open idle connection, in bytes."""
+        return int(self._program("size_connection", "/sink").split()[0])
+
+    def allocated_by_idle_poll(self):
+        """Heap allocated by 210 idle polls, in bytes; they have also passed with the heap locked."""
+        return int(self._program("size_connection", "/sink").split()[1])
+
+    def heap_for_echo(self, size):
+        """Smallest heap for connect, five binary echoes of `size` bytes, close."""
+        return self._smallest_heap(lambda heap: self._program("size_echo", "/echo", size, heap=heap))
+
+    def heap_for_stream(self):
+        """Smallest heap for 1 MiB received by "data" and 1 MiB sent in fragments."""
+        return self._smallest_heap(lambda heap: self._program("size_stream", f"/stream/{MIB}", MIB, heap=heap))
+
+    def heap_for_source(self):
+        """Smallest heap that can import the plain .py files."""
+        command = ["-c", "import uwebsocket_client"]
+        return self._smallest_heap(lambda heap: self._start(command, rigs.DEVICE, heap, _TIMEOUT_S))
+
+    def allocated_by_receive(self, kind, size):
+        """Heap allocated to receive a message of `size` bytes, in bytes."""
+        return int(self._program("size_receive", f"/reply/{kind}/{size}"))
+
+    def allocated_by_send(self, viper):
+        """Heap allocated by one send(), in bytes."""
+        return int(self._program("size_send", "/sink", SENT, viper=viper))
+
+    def largest_of_send(self, viper):
+        """Largest single allocation of one send(), in bytes."""
+        block = _BLOCK[self._interpreter]
+        largest = 0
+
+        def attempt(piece):
+            nonlocal largest
+            output = self._program("size_send_crumbs", "/sink", SENT, piece, viper=viper, heap=64 * KIB)
+            found = re.search(r"max free sz: (\d+)", output)
+            largest = int(found[1]) * block if found else 0
+
+        smallest(attempt, 0, 8 * KIB, block)
+        return largest
+
+    @functools.cached_property
+    def growth(self):
+        """Heap growth in bytes and leaked descriptors after all rounds."""
+        timeout_s = _TIMEOUT_S + _ROUND_TIMEOUT_S * self._rounds
+        heap, descriptors = self._program("size_rounds", "/echo", self._rounds, timeout_s=timeout_s).split()
+        return int(heap), int(descriptors)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure: what it is, how to measure it, the limit and the goal in the same unit."""
+
+    what: str
+    measure: Callable
+    limit: int
+    goal: int | None
+    unit: str = "B"
+
+    def text(self, figure):
+        """Return a figure with its unit."""
+        if figure is None:
+            return ""
+        return f"{figure / KIB:g} KiB" if self.unit == "KiB" else f"{figure} {self.unit}".rstrip()
+
+
+def rows(rounds):
+    """Return the table's rows."""
+    echo_limits = ((100, 16, 12), (1000, 18, 14), (4000, 24, 19), (16000, 48, 43))
+    receive = [
+        Row(
+            f"heap allocated to receive {size} B of {kind}",
+            lambda m, kind=kind, size=size: m.allocated_by_receive(kind, size),
+            factor * size + 200,
+            factor * size + 64,
+        )
+        for kind, factor in (("binary", 1), ("text", 2))
+        for size in (1000, 4000)
+    ]
+    send = [
+        row
+        for viper, masker in ((False, ""), (True, " with viper"))
+        for row in (
+            Row(
+                f"a send of {SENT} B{masker}: largest single allocation",
+                lambda m, viper=viper: m.largest_of_send(viper),
+                600,
+                0 if viper else None,
+            ),
+            Row(
+                f"a send of {SENT} B{masker}: heap allocated in all",
+                lambda m, viper=viper: m.allocated_by_send(viper),
+                4 * SENT + 600,
+                0 if viper else None,
+            ),
+        )
+    ]
+    return [
+        Row("heap kept after `import uwebsocket_client`", Measure.kept_by_import, 10000, 7000),
+        Row("heap kept by one open idle connection", Measure.kept_by_connection, 1000, 600),
+        *[
+            Row(
+                f"smallest heap for connect, 5 binary echoes of {size} B, close",
+                lambda m, size=size: m.heap_for_echo(size),
+                limit * KIB,
+                goal * KIB,
+                "KiB",
+            )
+            for size, limit, goal in echo_limits
+        ],
+        Row(
+            'smallest heap for 1 MiB received by `"data"` and 1 MiB sent in fragments',
+            Measure.heap_for_stream,
+            17 * KIB,
+            13 * KIB,
+            "KiB",
+        ),
+        Row("smallest heap that can import the plain `.py` files", Measure.heap_for_source, 72 * KIB, 48 * KIB, "KiB"),
+        Row("heap allocated by idle `poll()` calls", Measure.allocated_by_idle_poll, 0, 0),
+        *receive,
+        *send,
+        Row(f"heap growth in {rounds} rounds of connect, echo, close", lambda m: m.growth[0], 0, 0),
+        Row(f"sockets leaked in {rounds} rounds", lambda m: m.growth[1], 0, 0, ""),
+    ]
+
+
+def measure_all(interpreter, rounds):
+    """Measure every row; return [(row, figure or None, failure or None)]."""
+    results = []
+    with loopback_server() as url:
+        measure = Measure(interpreter, url, rounds)
+        for row in rows(rounds):
+            try:
+                results.append((row, row.measure(measure), None))
+            except MeasureError as error:
+                results.append((row, None, str(error)))
+            print(f"sizes: {row.what}: {_cells(*results[-1])[1]}", file=sys.stderr, flush=True)
+    return results
+
+
+def _cells(row, figure, failure):
+    measured = f"failed: {failure}" if failure else row.text(figure)
+    return row.what, measured, row.text(row.limit), row.text(row.goal)
+
+
+def broken(results):
+    """Return the rows that failed or exceed their limit."""
+    return [row for row, figure, failure in results if failure or figure > row.limit]
+
+
+def version(interpreter):
+    """Return what the interpreter says it is."""
+    command = [*rigs.command(interpreter), "-c", "import sys; print(sys.version.split('; ')[1])"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True).stdout.strip()
+
+
+def main(argv=None):
+    """Measure and report; see --help."""
+    parser = argparse.ArgumentParser(description="Measure memory use and write the table into README.md.")
+    parser.add_argument("--check", action="store_true", help="fail where a limit is broken, and leave README.md alone")
+    parser.add_argument("--json", action="store_true", help="print JSON, and leave README.md alone")
+    parser.add_argument("--rounds", type=int, default=1000, help="rounds of connect, echo, close (default: 1000)")
+    options = parser.parse_args(argv)
+    if options.rounds < 100:
+        parser.error("--rounds: at least 100")
+
+    interpreter = "micropython32"
+    if interpreter not in rigs.available():
+        reason = rigs.missing()[interpreter]
+        interpreter = "micropython64"
+        print(
+            f"sizes: measured on the 64-bit interpreter, where objects are twice as large and the limits do not "
+            f"hold: no micropython32: {reason} (try: make setup)",
+            file=sys.stderr,
+        )
+    try:
+        results = measure_all(interpreter, options.rounds)
+        name = f"{version(interpreter)}, {'32' if interpreter == 'micropython32' else '64'} bits"
+    except (build.BuildError, rigs.RigMissing) as error:
+        print(f"sizes: {error}", file=sys.stderr)
+        return 1
+
+    header = ("what", "measured", "limit", "goal")
+    cells = [_cells(*result) for result in results]
+    if options.json:
+        keys = ("what", "measured", "limit", "goal", "failure")
+        lines = [(row.what, figure, row.limit, row.goal, failure) for row, figure, failure in results]
+        print(json.dumps({"interpreter": name, "rows": [dict(zip(keys, x, strict=True)) for x in lines]}, indent=2))
+    else:
+        print(report.aligned(header, cells))
+    if interpreter != "micropython32":
+        return 0
+    too_large = broken(results)
+    for row in too_large:
+        print(f"sizes: broken or over the limit: {row.what} (try: make size on the change before)", file=sys.stderr)
+    if options.check:
+        return 1 if too_large else 0
+    if not options.json:
+        text = f"{report.markdown(header, cells)}\n\nMeasured with {report.origin('make size', name)}."
+        try:
+            generated.write(README, "size", text)
+        except (OSError, ValueError) as error:
+            print(f"sizes: {error}", file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
