@@ -1,0 +1,587 @@
+# uwebsocket_client: a WebSocket client for MicroPython. MIT licence, see LICENSE.
+"""NodeMCU's `websocket` module for MicroPython: RFC 6455, events, status codes.
+
+    import uwebsocket_client as websocket
+
+    ws = websocket.createClient()
+    ws.on("receive", lambda ws, message, opcode: print(message))
+    ws.on("close", lambda ws, status: print("closed", status))
+    ws.connect("ws://192.168.1.10:8080/")
+    while ws.poll(1000): pass       # a board does this by itself, in the background
+"""
+
+import errno
+from micropython import const
+from os import urandom
+from sys import modules
+from utime import sleep_ms, ticks_add, ticks_diff, ticks_ms
+
+from uwebsocket_protocol import header, mask, receiver, utf8, widen
+
+TEXT = 1
+BINARY = 2
+
+# Indices of the options, see KEYS in uwebsocket_config
+_CONNECT_TIMEOUT = const(2)
+_CLOSE_TIMEOUT = const(3)
+_SEND_TIMEOUT = const(4)
+_PING_INTERVAL = const(5)
+_PING_LIMIT = const(6)
+_MAX_MESSAGE = const(7)
+
+# States
+_CLOSED = const(0)
+_OPENING = const(1)  # until the handshake has succeeded
+_OPEN = const(2)
+_CLOSING = const(3)  # the user closes: the server's Close frame is awaited
+_BROKEN = const(4)  # writing has failed: what the server sent before, above all why, is read
+_ENDING = const(5)  # what comes is thrown away until the server closes TCP
+_WAITING = const(6)  # for the time of the next attempt
+
+_SMALL = const(256)  # payload bytes that go out in one write, header and all
+_LARGE = const(512)  # the same for longer frames: at most 6 segments in lwIP's send buffer
+_BODY = const(16)  # where the payload begins in the scratch buffer
+_BUDGET = const(16384)  # bytes that one poll() reads before it looks at the clock
+_READ_COST = const(64)  # what a read counts beside its bytes
+
+_IN = const(1 | 16)  # POLLIN, POLLHUP
+_OUT = const(4 | 16)  # POLLOUT, POLLHUP
+_FAILED = const(8 | 16)  # POLLERR, POLLHUP
+
+
+def _load(name):
+    # What is needed only for a moment gives its memory back, unless it had to be compiled.
+    module = __import__(name)
+    for name in (name, "uwebsocket_handshake"):
+        if name in modules and not modules[name].__file__.endswith(".py"):
+            del modules[name]
+    return module
+
+
+class WebSocketClient:
+    """A WebSocket client: one connection at a time, to any server, again and again.
+
+    As a context manager it closes on exit and polls until closed, at most `close_timeout_ms`.
+
+    `connected`: True while messages can be sent. `protocol`: the subprotocol that the server
+    chose, or `None`. After a close: `close_code` and `close_reason` as the server gave them
+    (1005: none given, 1006: no Close frame), `http_status` of a refused upgrade, `errno` of an
+    OS error, else `None`.
+    """
+
+    def __init__(self):
+        self._handlers = {}
+        self._config = ({}, (), 10000, 5000, 10000, 30000, 2, None, {}, False, 1000, 60000, False, True, None)
+        self._state = _CLOSED
+        self._ended = ()  # statuses of connections that "close" has not told yet
+        self._busy = False
+        self._reset()
+
+    def _reset(self):
+        # everything that belongs to one connection
+        self.connected = False
+        self.close_code = 1006
+        self.close_reason = ""
+        self._options = self._config
+        self.protocol = self.http_status = self.errno = None
+        self._sock = self._poller = None
+        self._task = None  # the generator that reads: opening() or receiver()
+        self._tx = None  # scratch buffer; what is to be written is from _start to _end
+        self._start = self._end = 0
+        self._status = None  # what "close" will tell, once it is known
+        self._pong = self._close = None  # payloads of frames to be sent
+        self._text = None  # of a message sent in fragments: its utf8() state, -1 for binary
+        self._pings = 0  # without an answer
+        self._flags = 0  # what the poller said last
+        self._more = False  # whether there may be data that it would not show
+
+    def _enter(self, state):
+        # Which states may follow each state, one bit a state
+        if not b"\x42\x27\x39\x21\x21\x01\x03"[self._state] >> state & 1:
+            raise RuntimeError(state)
+        if self._state != _CLOSING:  # the time to close is counted from the first step
+            which = _CLOSE_TIMEOUT
+            if state == _OPENING:
+                which = _CONNECT_TIMEOUT
+            elif state == _OPEN:
+                which = _PING_INTERVAL
+            self._deadline = ticks_add(ticks_ms(), self._options[which])
+        self._state = state
+        self.connected = state == _OPEN
+
+    # ---- what the user calls
+
+    def on(self, event, handler):
+        """Register the one handler of an event; `None` unregisters it.
+
+        `event`: "connection" (called with the client), "receive" (client, message, opcode), "data"
+        (client, chunk, opcode, final), "pong" (client, payload) or "close" (client, status).
+        Raises `ValueError` for another event, `TypeError` for a handler that cannot be called.
+        """
+        if event not in ("connection", "receive", "data", "pong", "close"):
+            _load("uwebsocket_errors").refuse("event", event)
+        if handler is None:
+            self._handlers.pop(event, None)
+        elif callable(handler):
+            self._handlers[event] = handler
+        else:
+            _load("uwebsocket_errors").refuse("handler")
+
+    def config(self, params):
+        """Change the configuration; it applies from the next `connect()` on.
+
+        `params`: dict; the keys that it lacks stay as they are. Raises `ValueError` that names an
+        unknown key or a wrong value, and then changes nothing; `TypeError` for no dict;
+        `ImportError` for `compression` without `uwebsocket_deflate`.
+        """
+        self._config = _load("uwebsocket_config").update(self._config, params)
+
+    def connect(self, url):
+        """Begin to connect; "connection" or "close" tells the outcome.
+
+        `url`: "ws://host:port/path?query" (RFC 6455 3). Only the DNS look-up blocks. Raises
+        `OSError(EALREADY)` unless the client is closed or waits to reconnect, `TypeError`
+        for a URL that is no `str`.
+        """
+        if not isinstance(url, str):
+            _load("uwebsocket_errors").refuse("url")
+        if self._state not in (_CLOSED, _WAITING):
+            raise OSError(errno.EALREADY)
+        self._reset()
+        self._enter(_OPENING)
+        busy = self._busy
+        self._busy = True
+        try:
+            self._tx = bytearray(_BODY + _SMALL)
+            self._task = _load("uwebsocket_handshake").opening(self, url, self._options)
+            self._run()
+        except MemoryError as error:
+            self._failed(error)
+        finally:
+            self._busy = busy
+
+    def send(self, message, opcode=None, fin=True):
+        """Send a message, or a fragment of one; blocks while the TCP stack has no room.
+
+        `message`: `str` (sent as text) or bytes-like (binary); never copied as a whole. `opcode`:
+        1 or 2 overrides that; 0 continues a message; 9, 10 send a ping or pong of at most 125
+        bytes. `fin`: False if more fragments follow (RFC 6455 5.4).
+
+        Raises `ValueError` for an opcode or sequence that RFC 6455 forbids and for text that is
+        not UTF-8, `TypeError` for another message, `OSError(ENOTCONN)` when not connected,
+        `OSError(ETIMEDOUT)` after `send_timeout_ms` without room, which ends the connection, as
+        does `MemoryError`.
+        """
+        kind = BINARY
+        if isinstance(message, (bytes, bytearray)):
+            view = memoryview(message)
+        elif isinstance(message, str):
+            kind = TEXT
+            try:
+                view = memoryview(message)
+            except TypeError:  # a str without the buffer protocol
+                view = memoryview(message.encode())
+        else:
+            view = _load("uwebsocket_errors").bytes_of(message)
+        n = len(view)
+        if opcode is None:
+            opcode = kind
+        state = self._text
+        wrong = None
+        if opcode not in (0, TEXT, BINARY, 9, 10):
+            wrong = "opcode"
+        elif opcode > 8:
+            if n > 125 or not fin:
+                wrong = "control"
+        elif self._state == _OPEN:
+            if (state is None) == (opcode == 0):
+                wrong = "fin"
+            else:
+                if opcode:
+                    state = 0 if opcode == TEXT else -1
+                if state >= 0:
+                    # a str is UTF-8 already, but on MicroPython it may hold surrogates
+                    if state or kind == BINARY or len(message) != n:
+                        state = utf8(view, 0, n, state)
+                    if state < 0 or fin and state:
+                        wrong = "text"
+        if wrong:
+            _load("uwebsocket_errors").refuse(wrong, opcode)
+        if self._state != _OPEN:
+            raise OSError(errno.ENOTCONN)
+
+        busy = self._busy
+        self._busy = True
+        small = self._tx
+        start = done = 0  # where the frame began in the scratch buffer; payload bytes sent
+        try:
+            until = ticks_add(ticks_ms(), self._options[_SEND_TIMEOUT])
+            self._flush(until)  # a control frame may be waiting
+            key = urandom(4)
+            if n > _SMALL:
+                try:
+                    self._tx = bytearray(_BODY + _LARGE)
+                except MemoryError:
+                    pass
+            self._start = self._end = start = header(
+                self._tx, opcode | 0x80 if fin else opcode, n, key
+            )
+            room = len(self._tx) - _BODY
+            key = widen(key, min(n, room))
+            while True:
+                size = min(n - done, room)
+                if size:
+                    mask(self._tx, view, done, size, key)
+                self._end = _BODY + size
+                self._flush(until)
+                done += size
+                if done >= n:
+                    break
+                self._start = self._end = _BODY
+        except BaseException as error:
+            if self._state == _OPEN:
+                if start and (done or self._start != start):
+                    self._finish(-199)
+                else:
+                    if start:
+                        self._end = self._start
+                    if isinstance(error, MemoryError):
+                        self._fail(-16)
+            raise
+        finally:
+            if self._tx is not None and self._start >= self._end:
+                self._tx = small
+            self._busy = busy
+        if opcode < 8:
+            self._text = None if fin else state
+
+    def poll(self, timeout_ms=0):
+        """Do what is due, and wait for events up to `timeout_ms` milliseconds.
+
+        Returns True while the client is alive, False once it is closed and all is told. Returns
+        as soon as something was handled; called from within itself, at once. What a handler
+        raises comes out here.
+        """
+        if self._busy:
+            return True
+        self._busy = True
+        try:
+            until = ticks_add(ticks_ms(), min(timeout_ms, (1 << 29) - 1))
+            handled = False
+            while not handled:
+                if self._ended:
+                    status = self._ended[0]
+                    self._ended = self._ended[1:]
+                    handler = self._handlers.get("close")
+                    if handler:
+                        handler(self, status)
+                    break
+                if self._state == _CLOSED:
+                    break
+                wait = ticks_diff(until, ticks_ms())
+                handled = wait <= 0  # the last round
+                timed = self._state != _OPEN or self._options[_PING_INTERVAL]
+                if timed:
+                    wait = min(wait, ticks_diff(self._deadline, ticks_ms()))
+                if wait < 0 or self._more:
+                    wait = 0
+                for _, self._flags in self._poller.ipoll(wait):
+                    self._more = True
+                if self._more:
+                    self._budget = _BUDGET
+                    if self._start < self._end:
+                        self._push()
+                    if self._run():
+                        handled = True
+                    if self._budget != _BUDGET and self._state == _OPEN:
+                        self._pings = 0
+                        self._deadline = ticks_add(ticks_ms(), self._options[_PING_INTERVAL])
+                    self._flags = 0
+                if (
+                    timed
+                    and ticks_diff(self._deadline, ticks_ms()) <= 0
+                    and self._state != _CLOSED
+                    and not (self._more and self._state in (_OPEN, _BROKEN))
+                ):
+                    self._expired()
+        finally:
+            self._busy = False
+        return self._state != _CLOSED or len(self._ended) > 0
+
+    def close(self, code=1000, reason=""):
+        """Close the connection, or give up opening it; "close" then tells 0 (RFC 6455 7.1).
+
+        `code`: 1000 to 1003, 1007 to 1014 or 3000 to 4999; `reason`: at most 123 bytes of UTF-8.
+        Does not block; nothing happens when not connected. Raises `ValueError` for other arguments.
+        """
+        if type(code) is not int or not (
+            999 < code < 1004 or 1006 < code < 1015 or 2999 < code < 5000
+        ):
+            _load("uwebsocket_errors").refuse("code", code)
+        payload = b""
+        if isinstance(reason, str):
+            payload = bytes((code >> 8, code & 0xFF)) + reason.encode()
+        if not 1 < len(payload) < 126 or utf8(payload, 2, len(payload), 0):
+            _load("uwebsocket_errors").refuse("reason")
+        if self._state == _OPENING:
+            self._finish(0)
+        elif self._state != _CLOSED:
+            self._status = 0
+            if self._state == _OPEN:
+                self._close = payload
+                self._enter(_CLOSING)
+                busy = self._busy
+                self._busy = True
+                self._push()
+                self._busy = busy
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+        until = ticks_add(ticks_ms(), self._options[_CLOSE_TIMEOUT])
+        while self.poll(100) and ticks_diff(until, ticks_ms()) > 0:
+            pass
+        if self._state != _CLOSED:
+            self._finish(0)
+
+    # ---- how a connection ends
+
+    def _finish(self, status):
+        # The connection is over: its socket is closed, poll() will tell "close".
+        if self._status is None:
+            self._status = status
+        sock = self._sock
+        self._sock = self._poller = self._task = self._tx = self._pong = self._close = None
+        self._more = False
+        if sock is not None:
+            try:
+                sock.close()
+            except OSError:
+                pass
+        self._enter(_CLOSED)
+        self._ended += (self._status,)
+        self._wake()
+
+    def _wake(self):
+        background = modules.get("uwebsocket_background")
+        if background:
+            background.wake()
+
+    def _failed(self, error, writing=False):
+        # The network stack raised an error. After one while writing, what the server had sent
+        # before, above all why it closed, is still read; nothing more is sent.
+        if isinstance(error, OSError):
+            self.errno = error.errno
+        try:
+            status = _load("uwebsocket_errors").status_of(error)
+        except MemoryError:
+            status = -101
+        if writing and self._state == _OPEN:
+            self._status = status
+            self._start = self._end = 0
+            self._enter(_BROKEN)
+            self._deadline = ticks_ms()
+            self._more = True
+            self._wake()
+        else:
+            self._finish(status)
+
+    def _fail(self, status):
+        # What the server sent, or a lack of memory, ends the connection.
+        if self._state not in (_OPEN, _CLOSING):
+            self._finish(status)
+            return
+        if self._status is None:
+            self._status = status
+            self._close = _load("uwebsocket_errors").close_payload(status)
+        self._task = None
+        self._enter(_ENDING)
+        self._push()
+
+    # ---- sending
+
+    def _flush(self, until=None):
+        # Writes what the scratch buffer holds. Without room it returns False; or, for send(), it
+        # waits, and raises an OSError when that ends the connection.
+        waited = False
+        try:
+            while self._start < self._end:
+                began = ticks_ms()
+                n = self._sock.write(self._tx, self._start, self._end - self._start)
+                if n:
+                    if ticks_diff(ticks_ms(), began) > 9000:
+                        # lwIP has no memory: it waits 10 s, drops the data and says it is sent
+                        raise OSError(errno.ENOMEM)
+                    self._start += n
+                elif n == 0:
+                    raise OSError(errno.ECONNRESET)  # how axTLS tells it
+                elif until is None:
+                    self._poller.modify(self._sock, _IN | _OUT)
+                    return False
+                else:
+                    wait = ticks_diff(until, ticks_ms())
+                    if wait <= 0:
+                        self._finish(-103)
+                        break
+                    waited = True
+                    self._poller.modify(self._sock, _OUT)
+                    for _ in self._poller.ipoll(wait):
+                        pass
+        except OSError as error:
+            self._failed(error, True)
+            if until is not None:
+                raise OSError(errno.ENOTCONN)
+            return False
+        if self._sock is None:
+            raise OSError(errno.ETIMEDOUT)
+        if waited:
+            self._poller.modify(self._sock, _IN)
+        return True
+
+    def _push(self, first=0, payload=None):
+        # Sends the control frames that are due, as far as there is room; `first`, `payload`: one
+        # more of them.
+        try:
+            while self._flush():
+                if payload is None:
+                    if self._pong is not None:
+                        payload = self._pong
+                        self._pong = None
+                        first = 0x8A
+                    elif self._close is not None:
+                        payload = self._close
+                        self._close = None
+                        first = 0x88
+                    else:
+                        self._poller.modify(self._sock, _IN)
+                        break
+                n = len(payload)
+                key = urandom(4)
+                self._start = self._end = header(self._tx, first, n, key)
+                if n:
+                    mask(self._tx, memoryview(payload), 0, n, widen(key, n))
+                self._end = _BODY + n
+                payload = None
+        except MemoryError:
+            self._finish(-16)
+
+    # ---- receiving
+
+    def _read(self, buffer, offset, n):
+        # For the receiver: what is there of n bytes, within the budget of this poll().
+        if self._budget <= 0:
+            return 0
+        n = min(n, self._budget)
+        if self._flags & _FAILED:
+            # after a reset, readinto() of more than there is would lose what there is
+            try:
+                data = self._sock.recv(min(n, _LARGE))
+                n = len(data)
+                buffer[offset : offset + n] = data
+            except OSError as error:
+                if error.errno != errno.EAGAIN:
+                    raise
+                n = None
+        elif offset:
+            n = self._sock.readinto(memoryview(buffer)[offset : offset + n])
+        else:
+            n = self._sock.readinto(buffer, n)
+        if n:
+            self._budget -= n + _READ_COST
+        elif n is None:
+            self._more = False
+        else:
+            raise EOFError
+        return n
+
+    def _run(self):
+        # Lets the task go on until it waits; True if something was handled.
+        handled = False
+        while self._task is not None:
+            self._more = True
+            try:
+                event = next(self._task)
+            except StopIteration:
+                self._task = receiver(self._read, self._handlers, self._options[_MAX_MESSAGE])
+                self._enter(_OPEN)
+                handled = True
+                handler = self._handlers.get("connection")
+                if handler:
+                    handler(self)
+                continue
+            except BaseException as error:
+                if isinstance(error, MemoryError) and self._state == _OPEN:
+                    self._fail(-8)
+                elif isinstance(error, (OSError, EOFError, MemoryError)):
+                    self._failed(error)
+                else:
+                    self._finish(-199)
+                    raise
+                return True
+            if not event:
+                if self._state == _OPENING:
+                    self._more = False
+                return handled
+            handled = True
+            if event < 0:
+                self._fail(event)
+                break
+            content = next(self._task)
+            if event == 8:
+                self.close_code = content[0] << 8 | content[1] if content else 1005
+                self.close_reason = str(content[2:], "utf8")
+                if self._state == _BROKEN:
+                    self._status = -6
+                    self._finish(-6)
+                    break
+                if self._state == _OPEN:
+                    self._status = -6
+                    self._close = content[:2]
+                self._task = None
+                self._enter(_ENDING)
+                self._push()
+            elif event == 9:
+                if self._state == _OPEN:
+                    self._pong = content
+                    self._push()
+            elif self._state != _CLOSING:
+                if event == 10:
+                    handler = self._handlers.get("pong")
+                    if handler:
+                        handler(self, content)
+                elif event & 0x10:
+                    handler = self._handlers.get("data")
+                    if handler:
+                        handler(self, content, event & 15, event > 0x20)
+                else:
+                    handler = self._handlers.get("receive")
+                    if handler:
+                        handler(self, content, event)
+        if self._state == _ENDING and self._start >= self._end:
+            try:
+                while self._read(self._tx, 0, _BODY + _SMALL):
+                    pass
+            except (OSError, EOFError):
+                self._finish(0)
+        return handled
+
+    def _expired(self):
+        # The deadline of the state has passed. All that has come was read before.
+        if self._state == _OPENING:
+            self._finish(-18)
+        elif self._state != _OPEN:
+            self._finish(0)
+        elif self._pings < self._options[_PING_LIMIT]:
+            self._pings += 1
+            self._deadline = ticks_add(ticks_ms(), self._options[_PING_INTERVAL])
+            if self._start >= self._end:
+                self._push(0x89, b"")
+        else:
+            self._fail(-19)
+            if self._state != _CLOSED:
+                self._finish(-19)
+
+
+createClient = WebSocketClient  # NodeMCU's name

@@ -1,0 +1,85 @@
+# uwebsocket_errors: what went wrong, in numbers and words. MIT licence, see LICENSE.
+"""Statuses for what the network raises, Close codes for statuses, texts for wrong arguments.
+
+Loaded when something has gone wrong, and let go again.
+"""
+
+import errno
+
+
+def status_of(error):
+    """Return the status that "close" tells for an exception of the network stack.
+
+    `error`: `OSError`, whose `errno` TLS may give negated, `EOFError` or `MemoryError`. The numbers
+    differ by port, so they are compared by name; ENETUNREACH (101) and EPIPE (32) have none.
+    """
+    if isinstance(error, EOFError):
+        return -99
+    if isinstance(error, MemoryError):
+        return -101
+    code = error.errno
+    code = abs(code) if isinstance(code, int) else 0
+    for known, status in (
+        (errno.ENOMEM, -101),
+        (errno.ENOBUFS, -101),
+        (errno.ETIMEDOUT, -103),
+        (errno.EHOSTUNREACH, -104),
+        (errno.ECONNABORTED, -108),
+        (errno.ECONNRESET, -109),
+        (errno.ECONNREFUSED, -111),
+        (32, -109),
+        (101, -104),
+    ):
+        if code == known:
+            return status
+    return -199
+
+
+def close_payload(status):
+    """Return the payload of the Close frame that tells the server of a failure (RFC 6455 7.4.1)."""
+    if status in (-8, -10, -11, -13):
+        code = 1009  # message too big
+    elif status == -207:
+        code = 1007  # invalid payload data
+    elif status == -16:
+        code = 1011  # internal error
+    elif status == -19:
+        code = 1001  # going away
+    else:
+        code = 1002  # protocol error
+    return bytes((code >> 8, code & 0xFF))
+
+
+def bytes_of(message):
+    """Return the memory of a bytes-like object as a memoryview of bytes, without a copy."""
+    view = memoryview(message)
+    size = len(bytes(view[:1]))
+    if size > 1:
+        import uctypes
+
+        view = memoryview(uctypes.bytearray_at(uctypes.addressof(message), size * len(view)))
+    return view
+
+
+_TEXTS = {
+    "event": "on: unknown event {!r} (connection, receive, data, pong, close)",
+    "opcode": "send: opcode must be 0, 1, 2, 9 or 10, not {!r}",
+    "control": "send: a ping or pong holds at most 125 bytes, in one frame",
+    "fin": "send: a fragmented message goes on with opcode 0 and ends with fin=True",
+    "text": "send: text must be UTF-8",
+    "code": "close: code must be 1000 to 1003, 1007 to 1014 or 3000 to 4999, not {!r}",
+    "reason": "close: reason must be a str of at most 123 bytes of UTF-8",
+}
+
+
+def refuse(what, value=None):
+    """Raise the error for a wrong argument.
+
+    `what`: "url" or "handler" (`TypeError`), else a key of `_TEXTS` (`ValueError`); `value`: what
+    was given.
+    """
+    if what == "url":
+        raise TypeError("connect: url must be a str")
+    if what == "handler":
+        raise TypeError("on: handler must be a function or None")
+    raise ValueError(_TEXTS[what].format(value))
