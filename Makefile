@@ -3,10 +3,11 @@
 PYTHON3 ?= python3
 PYTHON  := .venv/bin/python
 URL     ?=
+ARGS    ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo test size bench lint clean pytest size-check left-out
+.PHONY: help setup build demo test size bench autobahn lint clean pytest size-check left-out
 
 help:
 	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +28,9 @@ size: build  ## measure memory use and write the table into README.md
 
 bench: build  ## measure speed against raw sockets
 	@$(PYTHON) tools/bench.py
+
+autobahn: build  ## run the Autobahn test suite on every interpreter (some minutes)
+	@$(PYTHON) tools/autobahn.py $(ARGS)
 
 lint: setup  ## check the style of the Python files
 	@.venv/bin/ruff check

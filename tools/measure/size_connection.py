@@ -19,6 +19,10 @@ def idle(ws):
         ws.poll(2)
 
 
+# A new global may enlarge the table of globals: all are made before the first figure is taken.
+ws = None
+before = kept = allocated = 0
+
 gc.collect()
 before = gc.mem_alloc()
 ws = size_client.connect(sys.argv[1], on_receive)
