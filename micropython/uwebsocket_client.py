@@ -38,8 +38,8 @@ _BROKEN = const(4)  # writing has failed: what the server sent before, above all
 _ENDING = const(5)  # what comes is thrown away until the server closes TCP
 _WAITING = const(6)  # for the time of the next attempt
 
-_SMALL = const(256)  # payload bytes that go out in one write, header and all
-_LARGE = const(512)  # the same for longer frames: at most 6 segments in lwIP's send buffer
+_SMALL = const(128)  # payload bytes that the scratch buffer holds: any control frame
+_LARGE = const(512)  # the most that goes out in one write, 6 segments in lwIP's send buffer
 _BODY = const(16)  # where the payload begins in the scratch buffer
 _BUDGET = const(16384)  # bytes that one poll() reads before it looks at the clock
 _READ_COST = const(64)  # what a read counts beside its bytes
@@ -52,9 +52,8 @@ _FAILED = const(8 | 16)  # POLLERR, POLLHUP
 def _load(name):
     # What is needed only for a moment gives its memory back, unless it had to be compiled.
     module = __import__(name)
-    for name in (name, "uwebsocket_handshake"):
-        if name in modules and not modules[name].__file__.endswith(".py"):
-            del modules[name]
+    if not module.__file__.endswith(".py"):
+        modules.pop(name, None)
     return module
 
 
@@ -69,31 +68,45 @@ class WebSocketClient:
     OS error, else `None`.
     """
 
+    # What most connections leave as it is takes no room in the client until it differs.
+    close_code = 1006
+    close_reason = ""
+    protocol = http_status = errno = None
+    _status = None  # what "close" will tell, once it is known
+    _pong = _close = None  # payloads of frames to be sent
+    _text = None  # of a message sent in fragments: its utf8() state, -1 for binary
+    _ended = ()  # statuses of connections that "close" has not told yet
+
+    # The defaults, in the order of KEYS in uwebsocket_config
+    _config = (None, (), 10000, 5000, 10000, 30000, 2, None, None, False, 1000, 60000, False, True, None)
+
     def __init__(self):
         self._handlers = {}
-        self._config = ({}, (), 10000, 5000, 10000, 30000, 2, None, {}, False, 1000, 60000, False, True, None)
         self._state = _CLOSED
-        self._ended = ()  # statuses of connections that "close" has not told yet
         self._busy = False
         self._reset()
 
     def _reset(self):
         # everything that belongs to one connection
+        for name in (
+            "close_code",
+            "close_reason",
+            "protocol",
+            "http_status",
+            "errno",
+            "_status",
+            "_text",
+        ):
+            if name in self.__dict__:
+                delattr(self, name)
         self.connected = False
-        self.close_code = 1006
-        self.close_reason = ""
         self._options = self._config
-        self.protocol = self.http_status = self.errno = None
         self._sock = self._poller = None
         self._task = None  # the generator that reads: opening() or receiver()
         self._tx = None  # scratch buffer; what is to be written is from _start to _end
         self._start = self._end = 0
-        self._status = None  # what "close" will tell, once it is known
-        self._pong = self._close = None  # payloads of frames to be sent
-        self._text = None  # of a message sent in fragments: its utf8() state, -1 for binary
         self._pings = 0  # without an answer
-        self._flags = 0  # what the poller said last
-        self._more = False  # whether there may be data that it would not show
+        self._flags = 0  # what the poller said last; not 0: there may be something to read
 
     def _enter(self, state):
         # Which states may follow each state, one bit a state
@@ -153,7 +166,7 @@ class WebSocketClient:
         self._busy = True
         try:
             self._tx = bytearray(_BODY + _SMALL)
-            self._task = _load("uwebsocket_handshake").opening(self, url, self._options)
+            self._task = _load("uwebsocket_handshake").opening(self, url, _load)
             self._run()
         except MemoryError as error:
             self._failed(error)
@@ -220,7 +233,7 @@ class WebSocketClient:
             key = urandom(4)
             if n > _SMALL:
                 try:
-                    self._tx = bytearray(_BODY + _LARGE)
+                    self._tx = bytearray(_BODY + min(n + 3 & ~3, _LARGE))
                 except MemoryError:
                     pass
             self._start = self._end = start = header(
@@ -252,7 +265,7 @@ class WebSocketClient:
             if self._tx is not None and self._start >= self._end:
                 self._tx = small
             self._busy = busy
-        if opcode < 8:
+        if opcode < 8 and not (opcode and fin):
             self._text = None if fin else state
 
     def poll(self, timeout_ms=0):
@@ -283,11 +296,11 @@ class WebSocketClient:
                 timed = self._state != _OPEN or self._options[_PING_INTERVAL]
                 if timed:
                     wait = min(wait, ticks_diff(self._deadline, ticks_ms()))
-                if wait < 0 or self._more:
+                if wait < 0 or self._flags:
                     wait = 0
                 for _, self._flags in self._poller.ipoll(wait):
-                    self._more = True
-                if self._more:
+                    pass
+                if self._flags:
                     self._budget = _BUDGET
                     if self._start < self._end:
                         self._push()
@@ -296,12 +309,11 @@ class WebSocketClient:
                     if self._budget != _BUDGET and self._state == _OPEN:
                         self._pings = 0
                         self._deadline = ticks_add(ticks_ms(), self._options[_PING_INTERVAL])
-                    self._flags = 0
                 if (
                     timed
                     and ticks_diff(self._deadline, ticks_ms()) <= 0
                     and self._state != _CLOSED
-                    and not (self._more and self._state in (_OPEN, _BROKEN))
+                    and not (self._flags and self._state in (_OPEN, _BROKEN))
                 ):
                     self._expired()
         finally:
@@ -353,8 +365,10 @@ class WebSocketClient:
         if self._status is None:
             self._status = status
         sock = self._sock
-        self._sock = self._poller = self._task = self._tx = self._pong = self._close = None
-        self._more = False
+        self._sock = self._poller = self._task = self._tx = None
+        if self._pong or self._close:
+            self._pong = self._close = None
+        self._flags = 0
         if sock is not None:
             try:
                 sock.close()
@@ -365,9 +379,9 @@ class WebSocketClient:
         self._wake()
 
     def _wake(self):
-        background = modules.get("uwebsocket_background")
-        if background:
-            background.wake()
+        board = modules.get("uwebsocket_board")
+        if board:
+            board.wake()
 
     def _failed(self, error, writing=False):
         # The network stack raised an error. After one while writing, what the server had sent
@@ -383,7 +397,7 @@ class WebSocketClient:
             self._start = self._end = 0
             self._enter(_BROKEN)
             self._deadline = ticks_ms()
-            self._more = True
+            self._flags |= 1
             self._wake()
         else:
             self._finish(status)
@@ -491,7 +505,7 @@ class WebSocketClient:
         if n:
             self._budget -= n + _READ_COST
         elif n is None:
-            self._more = False
+            self._flags = 0
         else:
             raise EOFError
         return n
@@ -500,7 +514,7 @@ class WebSocketClient:
         # Lets the task go on until it waits; True if something was handled.
         handled = False
         while self._task is not None:
-            self._more = True
+            self._flags |= 1
             try:
                 event = next(self._task)
             except StopIteration:
@@ -522,7 +536,7 @@ class WebSocketClient:
                 return True
             if not event:
                 if self._state == _OPENING:
-                    self._more = False
+                    self._flags = 0
                 return handled
             handled = True
             if event < 0:

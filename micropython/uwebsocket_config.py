@@ -4,9 +4,7 @@
 Loaded when `config()` is called, and let go again.
 """
 
-from uwebsocket_handshake import check_headers, check_token
-
-# The order is that of the indices in uwebsocket_client and uwebsocket_connect. The
+# The order is that of the indices in uwebsocket_client and uwebsocket_handshake. The
 # limits are those of an integer; 1 << 29 is the range of utime.ticks_add.
 KEYS = (
     "headers",
@@ -25,6 +23,37 @@ KEYS = (
     "background",
     "timer",
 )
+
+
+def _token(key, text):
+    # a name as RFC 7230 3.2.6 has it
+    good = isinstance(text, str) and text
+    if good:
+        for c in text:
+            good = good and "!" <= c < "\x7f" and c not in '"(),/:;<=>?@[\\]{}'
+    if not good:
+        raise ValueError("config: {} must be made of letters, digits, - and the like: {!r}".format(key, text))
+
+
+def check_headers(headers):
+    """Return `headers`, a dict of the user's request headers, if they may go into a request.
+
+    Names and values are `str`. Raises `ValueError` for a name of the client's own (`Upgrade`,
+    `Connection`, `Sec-WebSocket-*` but `-Protocol`), and for CR, LF or NUL.
+    """
+    if not isinstance(headers, dict):
+        raise ValueError("config: headers must be a dict or a function that returns one")
+    for name, value in headers.items():
+        _token("headers", name)
+        if not isinstance(value, str) or "\r" in value or "\n" in value or "\0" in value:
+            raise ValueError("config: header {} must be a str without CR, LF and NUL".format(name))
+        low = name.lower()
+        if low == "sec-websocket-protocol":
+            for item in value.split(","):
+                _token("header " + name, item.strip())
+        elif low in ("upgrade", "connection") or low.startswith("sec-websocket-"):
+            raise ValueError("config: header {} is the client's own".format(name))
+    return headers
 
 
 def _whole(key, value, least=0, limit=1 << 29):
@@ -56,15 +85,12 @@ def _check(key, value):
     if key == "headers":
         if callable(value):
             return value
-        if not isinstance(value, dict):
-            raise ValueError("config: headers must be a dict or a function that returns one")
-        check_headers(value)
-        return dict(value)
+        return dict(check_headers(value))
     if key == "protocols":
         if not isinstance(value, (tuple, list)):
             raise ValueError("config: protocols must be a tuple or list of str")
         for item in value:
-            check_token("protocols", item)
+            _token("protocols", item)
         return tuple(value)
     if key == "tls":
         if not isinstance(value, dict):
