@@ -23,8 +23,9 @@ _REQUEST_MAX = 16384
 class Record:
     """What one client sent, and how its connection ended.
 
-    `first` tells who ended TCP first, "client" or "server"; `ending` how the client ended it: "fin", "rst",
-    or None where it had not when the server stopped waiting. `trouble` says why a script could not go on.
+    `first` tells who ended TCP first, "client" or "server"; `ending` how: the client's "fin" or "rst", the server's
+    own "reset", None where the client had not when the server stopped waiting. `trouble` says why a script could not
+    go on.
     """
 
     request_line: str = ""
@@ -141,6 +142,7 @@ class Connection:
     def reset(self):
         """Send RST."""
         self._first("server")
+        self.record.ending = "reset"
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._sock.close()
         raise Gone

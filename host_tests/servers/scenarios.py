@@ -7,8 +7,24 @@ configuration and calls, and what must come of both.
 from dataclasses import dataclass, field
 
 from servers.steps import (
-    AnswerPings, Await, Close, Drip, Echo, Endless, Fin, Frame, Listen, Pause, Raw, Recase, Reply, Reset, Split, Stuff,
-    Times, Together,
+    AnswerPings,
+    Await,
+    Close,
+    Drip,
+    Echo,
+    Endless,
+    Fin,
+    Frame,
+    Listen,
+    Pause,
+    Raw,
+    Recase,
+    Reply,
+    Reset,
+    Split,
+    Stuff,
+    Times,
+    Together,
 )  # fmt: skip
 from servers.wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
 
@@ -158,7 +174,9 @@ _HANDSHAKE_BAD = {
     "reply-endless-header": Scenario((Raw(b"HTTP/1.1 101 OK\r\nX: "), Endless(Raw(b"x" * 600))), status=-7),
     "reply-not-http": _refused(Raw(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")),
     "reply-never": Scenario((Listen(2000),), status=-18, first="client", config=_QUICK_CONNECT),
-    "reply-half": Scenario((Raw(b"HTTP/1.1 101 Swit"), Listen(2000)), status=-18, first="client", config=_QUICK_CONNECT),
+    "reply-half": Scenario(
+        (Raw(b"HTTP/1.1 101 Swit"), Listen(2000)), status=-18, first="client", config=_QUICK_CONNECT
+    ),
     "reply-drips": Scenario(
         (Raw(b"HTTP/1.1 101 OK\r\nX: "), Endless(Raw(b"x"), pause_ms=20)), status=-18, config=_QUICK_CONNECT
     ),
@@ -265,7 +283,7 @@ _UTF8 = (
     | {
         "text-edges-of-utf8": _bye(Frame(TEXT, _TEXT_EDGES), received=((TEXT, _TEXT_EDGES),)),
         "fragments-within-characters": _bye(
-            *(Frame(TEXT if i == 0 else CONTINUATION, _TEXT_EDGES[i:i + 1], fin=False) for i in range(len(_TEXT_EDGES))),
+            *(Frame(CONTINUATION if i else TEXT, bytes((byte,)), fin=False) for i, byte in enumerate(_TEXT_EDGES)),
             Frame(CONTINUATION),
             received=((TEXT, _TEXT_EDGES),),
         ),
@@ -384,7 +402,12 @@ def _too_large(name, length, **expected):
 
 
 def _merged(tables):
-    return {name: scenario for table in tables for name, scenario in table.items()}
+    merged = {}
+    for table in tables:
+        if shared := merged.keys() & table:
+            raise ValueError(f"two scenarios have the same name: {', '.join(shared)}")
+        merged |= table
+    return merged
 
 
 _SMALL_HEAP = {"heap": "256k", "on": MICROPYTHONS}
@@ -441,9 +464,7 @@ _FLOODS = {
     ),
 }  # fmt: skip
 
-_PIECES = (
-    *(Frame(TEXT if i == 0 else CONTINUATION, part.encode(), fin=i == 3) for i, part in enumerate("abcd")),
-)
+_PIECES = (*(Frame(TEXT if i == 0 else CONTINUATION, part.encode(), fin=i == 3) for i, part in enumerate("abcd")),)
 
 _MESSAGES = {
     f"message-of-{size}": _bye(Frame(BINARY, pattern(size)), received=((BINARY, pattern(size)),))

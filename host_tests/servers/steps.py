@@ -58,8 +58,10 @@ class Recase(_Sending):
 
     def encode(self, record):
         status, *lines = Reply().encode(record).decode().split("\r\n")
-        changed = [getattr(name, self.convert)() + colon + value for name, colon, value in
-                   (line.partition(":") for line in lines)]
+        changed = [
+            getattr(name, self.convert)() + colon + value
+            for name, colon, value in (line.partition(":") for line in lines)
+        ]
         return "\r\n".join((status, *changed)).encode()
 
 
@@ -77,8 +79,15 @@ class Frame(_Sending):
 
     def encode(self, record):
         record.close_sent = record.close_sent or self.opcode == wire.CLOSE
-        return wire.frame(self.opcode, self.payload, fin=self.fin, rsv=self.rsv, key=self.key,
-                          announced=self.announced, form=self.form)
+        return wire.frame(
+            self.opcode,
+            self.payload,
+            fin=self.fin,
+            rsv=self.rsv,
+            key=self.key,
+            announced=self.announced,
+            form=self.form,
+        )
 
 
 def Close(code=None, reason=b""):

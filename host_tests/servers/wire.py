@@ -50,8 +50,16 @@ def shortest_form(length: int) -> int:
     return 0 if length < 126 else 2 if length < 1 << 16 else 8
 
 
-def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0, key: bytes | None = None,
-          announced: int | None = None, form: int | None = None) -> bytes:
+def frame(
+    opcode: int,
+    payload: bytes = b"",
+    *,
+    fin: bool = True,
+    rsv: int = 0,
+    key: bytes | None = None,
+    announced: int | None = None,
+    form: int | None = None,
+) -> bytes:
     """Return a frame.
 
     `rsv` holds the three reserved bits (4 is RSV1); a `key` masks the payload; `announced` is the length that the
@@ -81,8 +89,14 @@ def parse(buffer: bytes | bytearray) -> tuple[ClientFrame, int] | None:
     end = start + length
     if len(buffer) < end:
         return None
-    key = bytes(buffer[start - 4:start]) if second & 0x80 else None
+    key = bytes(buffer[start - 4 : start]) if second & 0x80 else None
     payload = bytes(buffer[start:end])
-    found = ClientFrame(bool(first & 0x80), first >> 4 & 7, first & 15, key,
-                        payload if key is None else mask(payload, key), form == shortest_form(length))
+    found = ClientFrame(
+        bool(first & 0x80),
+        first >> 4 & 7,
+        first & 15,
+        key,
+        payload if key is None else mask(payload, key),
+        form == shortest_form(length),
+    )
     return found, end

@@ -1,0 +1,101 @@
+"""The well-behaved server of tools/echo_server.py."""
+
+import hashlib
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+import echo_server
+
+_TOOL = Path(echo_server.__file__)
+
+
+@pytest.fixture(scope="module")
+def url():
+    with echo_server.running() as root:
+        yield root
+
+
+def _connect(url, path="", **options):
+    return connect(url + path, compression=None, max_size=echo_server.MAX_MESSAGE, **options)
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["", "gr\u00fc\u00df dich", b"", b"\0\xff", b"x" * (1 << 20)],
+    ids=lambda part: f"{type(part).__name__}-{len(part)}",
+)
+def test_echo_of_message_is_the_same(url, message):
+    with _connect(url) as client:
+        client.send(message)
+        assert client.recv(5) == message
+
+
+def test_echo_of_unknown_path_is_an_echo_too(url):
+    with _connect(url, "some/where?x=1") as client:
+        client.send("x")
+        assert client.recv(5) == "x"
+
+
+def test_fragments_of_message_have_the_size_asked_for(url):
+    with _connect(url, "fragments?size=4") as client:
+        client.send(b"0123456789")
+        assert [part for part in client.recv_streaming() if part] == [b"0123", b"4567", b"89"]
+
+
+def test_close_after_message_has_code_and_reason(url):
+    with _connect(url, "close?code=4001&reason=see%20you") as client:
+        client.send("x")
+        with pytest.raises(ConnectionClosed) as closed:
+            client.recv(5)
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4001, "see you")
+
+
+def test_hello_sends_first_then_echoes(url):
+    with _connect(url, "hello?count=2&size=20&text=1") as client:
+        assert [client.recv(5), client.recv(5)] == ["0123456789abcdef0123"] * 2
+        client.send("x")
+        assert client.recv(5) == "x"
+
+
+def test_count_of_fragmented_message_tells_length_and_digest(url):
+    with _connect(url, "count") as client:
+        client.send([b"ab", b"cd"])
+        assert client.recv(5) == f"4 {hashlib.sha256(b'abcd').hexdigest()}"
+
+
+def test_ping_answered_is_told(url):
+    with _connect(url, "ping") as client:
+        assert client.recv(5) == "pong"
+
+
+@pytest.mark.parametrize(("offered", "chosen"), [(None, None), (["superchat"], "superchat"), (["x", "chat"], "chat")])
+def test_subprotocol_of_offer_is_chosen(url, offered, chosen):
+    with _connect(url, subprotocols=offered) as client:
+        assert client.subprotocol == chosen
+
+
+def test_tool_serves_until_ctrl_c():
+    tool = subprocess.Popen([sys.executable, str(_TOOL), "--port", "0"], stdout=subprocess.PIPE, text=True)
+    try:
+        said, url = tool.stdout.readline().split()
+        with _connect(url) as client:
+            client.send("x")
+            assert (said, client.recv(5)) == ("serving", "x")
+        tool.send_signal(signal.SIGINT)
+        assert tool.wait(10) == 0
+    finally:
+        tool.kill()
+        tool.wait()
+        tool.stdout.close()
+
+
+def test_tool_on_a_taken_port_says_what_to_do(url, capsys):
+    port = url.rstrip("/").rpartition(":")[2]
+    assert echo_server.main(["--port", port]) == 1
+    assert "(try: --port 0)" in capsys.readouterr().err
