@@ -1,0 +1,69 @@
+"""tools/demo.py: the whole demo on real MicroPython, and what it says when something does not happen."""
+
+import pytest
+
+import demo
+import echo_server
+import rigs
+
+_EVENTS = [
+    '"connection"',
+    "\"receive\" 'hello!', text",
+    '"receive" 100 B, binary',
+    "\"receive\" 'one, two, three', text",
+    '"pong", round trip',
+    "sent, SHA-256",
+    '"data": 256 KiB so far',
+    '"data", the last piece: 1048576 B in all',
+    "\"close\" 0, 1000 ''",
+]
+_OWN_SERVER = ['"receive" 1000 B, text', "\"close\" -6, 4001 'see you'"]
+_REFUSED = ['"close" -111']
+
+
+def _assert_in_order(events, output):
+    position = 0
+    for event in events:
+        position = output.find(event, position)
+        assert position >= 0, f"{event} is not in its place:\n{output}"
+
+
+@pytest.mark.parametrize("rig", demo.HEAPS)
+def test_demo_on_own_server_shows_every_event(rig, capfd):
+    assert demo.main(["--on", rig]) == 0
+    output = capfd.readouterr().out
+    _assert_in_order([f"heap {demo.HEAPS[rig][:-1]} KiB", *_EVENTS, *_OWN_SERVER, *_REFUSED], output)
+
+
+def test_demo_on_named_server_leaves_out_what_only_its_own_does(capfd):
+    with echo_server.running() as url:
+        assert demo.main([url]) == 0
+    output = capfd.readouterr().out
+    _assert_in_order([f"server: {url}", *_EVENTS, *_REFUSED], output)
+    assert "4001" not in output
+
+
+_WRONG = {
+    "refused": ("ws://127.0.0.1:1/", '"close" -111', 'FAILED: Missing no "connection" came'),
+    "no-url": ("nonsense", '"close" -1', 'FAILED: Missing no "connection" came'),
+}
+
+
+@pytest.mark.parametrize(("url", "event", "failure"), _WRONG.values(), ids=list(_WRONG))
+def test_demo_without_a_server_fails_and_says_what_to_try(url, event, failure, capfd):
+    assert demo.main([url]) == 1
+    output, errors = capfd.readouterr()
+    _assert_in_order([event, failure], output)
+    assert "(try: " in errors
+
+
+def test_demo_with_a_server_that_does_not_echo_fails(capfd):
+    with echo_server.running() as url:
+        assert demo.main([url + "close"]) == 1
+    assert 'FAILED: Missing no "receive" came' in capfd.readouterr().out
+
+
+def test_demo_without_micropython_says_what_to_do(monkeypatch, capfd):
+    monkeypatch.setattr(rigs, "missing", lambda: dict.fromkeys(demo.HEAPS, "broken"))
+    assert demo.main([]) == 1
+    assert "(try: make setup)" in capfd.readouterr().err
