@@ -88,6 +88,14 @@ def test_connect_in_progress_polls_nothing_but_on_old_lwip(firmware, expected):
         assert server.accept().received() == b"x" * (expected[1] or 0)
 
 
+def test_connect_on_lwip_to_a_near_host_may_succeed_at_once():
+    with fakes.board("esp8266", latency_ms=0) as board:
+        board.listen(HOST, PORT)
+        sock, address = unconnected(board)
+        assert sock.connect(address) is None
+        assert flags(board, sock) == OUT
+
+
 @each()
 def test_connect_twice_is_refused(firmware):
     with fakes.board(*firmware) as board:

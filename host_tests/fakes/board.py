@@ -47,8 +47,9 @@ class Board:
     """
 
     def __init__(self, port, version=NEWEST, *, latency_ms=5, ticks_start=0, seed=0, spin_limit=10000):
-        """`latency_ms`: one way; `ticks_start`: of ticks_ms, to try its wrap; `seed`: of os.urandom;
+        """Switch a board on.
 
+        `latency_ms`: of the network, one way; `ticks_start`: of ticks_ms, to try its wrap; `seed`: of os.urandom;
         `spin_limit`: calls without time passing that are still no spin.
         """
         self.profile = profile(port, version)

@@ -130,9 +130,9 @@ class Entry:
 
 
 class Poll:
-    """MicroPython's poll object. A subclass has `_wait(entries, timeout_ms)`, None being for ever,
+    """MicroPython's poll object.
 
-    which returns the ready ones as (entry, flags).
+    A subclass has `_wait(entries, timeout_ms)`, which returns the ready ones as (entry, flags); None is for ever.
     """
 
     def __init__(self):
