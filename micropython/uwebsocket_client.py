@@ -11,6 +11,7 @@
 """
 
 import errno
+import gc
 from micropython import const
 from os import urandom
 from sys import modules
@@ -69,6 +70,7 @@ class WebSocketClient:
     """
 
     # What most connections leave as it is takes no room in the client until it differs.
+    connected = False
     close_code = 1006
     close_reason = ""
     protocol = http_status = errno = None
@@ -80,33 +82,12 @@ class WebSocketClient:
     # The defaults, in the order of KEYS in uwebsocket_config
     _config = (None, (), 10000, 5000, 10000, 30000, 2, None, None, False, 1000, 60000, False, True, None)
 
+    _options = _config  # of this connection
+    _state = _CLOSED
+    _busy = False
+
     def __init__(self):
         self._handlers = {}
-        self._state = _CLOSED
-        self._busy = False
-        self._reset()
-
-    def _reset(self):
-        # everything that belongs to one connection
-        for name in (
-            "close_code",
-            "close_reason",
-            "protocol",
-            "http_status",
-            "errno",
-            "_status",
-            "_text",
-        ):
-            if name in self.__dict__:
-                delattr(self, name)
-        self.connected = False
-        self._options = self._config
-        self._sock = self._poller = None
-        self._task = None  # the generator that reads: opening() or receiver()
-        self._tx = None  # scratch buffer; what is to be written is from _start to _end
-        self._start = self._end = 0
-        self._pings = 0  # without an answer
-        self._flags = 0  # what the poller said last; not 0: there may be something to read
 
     def _enter(self, state):
         # Which states may follow each state, one bit a state
@@ -160,18 +141,8 @@ class WebSocketClient:
             _load("uwebsocket_errors").refuse("url")
         if self._state not in (_CLOSED, _WAITING):
             raise OSError(errno.EALREADY)
-        self._reset()
-        self._enter(_OPENING)
-        busy = self._busy
-        self._busy = True
-        try:
-            self._tx = bytearray(_BODY + _SMALL)
-            self._task = _load("uwebsocket_handshake").opening(self, url, _load)
-            self._run()
-        except MemoryError as error:
-            self._failed(error)
-        finally:
-            self._busy = busy
+        self._url = url
+        self._open()
 
     def send(self, message, opcode=None, fin=True):
         """Send a message, or a fragment of one; blocks while the TCP stack has no room.
@@ -309,13 +280,23 @@ class WebSocketClient:
                     if self._budget != _BUDGET and self._state == _OPEN:
                         self._pings = 0
                         self._deadline = ticks_add(ticks_ms(), self._options[_PING_INTERVAL])
-                if (
-                    timed
-                    and ticks_diff(self._deadline, ticks_ms()) <= 0
-                    and self._state != _CLOSED
-                    and not (self._flags and self._state in (_OPEN, _BROKEN))
-                ):
-                    self._expired()
+                if not timed or ticks_diff(self._deadline, ticks_ms()) > 0:
+                    continue
+                # The deadline of the state has passed. Silence is judged when all is read.
+                if self._state == _OPEN:
+                    if self._flags:
+                        pass
+                    elif self._pings < self._options[_PING_LIMIT]:
+                        self._pings += 1
+                        self._deadline = ticks_add(ticks_ms(), self._options[_PING_INTERVAL])
+                        if self._start >= self._end:
+                            self._push(0x89, b"")
+                    else:
+                        self._fail(-19)
+                        if self._state != _CLOSED:
+                            self._finish(-19)
+                elif self._state != _CLOSED and not (self._flags and self._state == _BROKEN):
+                    self._finish(-18)
         finally:
             self._busy = False
         return self._state != _CLOSED or len(self._ended) > 0
@@ -326,15 +307,9 @@ class WebSocketClient:
         `code`: 1000 to 1003, 1007 to 1014 or 3000 to 4999; `reason`: at most 123 bytes of UTF-8.
         Does not block; nothing happens when not connected. Raises `ValueError` for other arguments.
         """
-        if type(code) is not int or not (
-            999 < code < 1004 or 1006 < code < 1015 or 2999 < code < 5000
-        ):
-            _load("uwebsocket_errors").refuse("code", code)
-        payload = b""
-        if isinstance(reason, str):
-            payload = bytes((code >> 8, code & 0xFF)) + reason.encode()
-        if not 1 < len(payload) < 126 or utf8(payload, 2, len(payload), 0):
-            _load("uwebsocket_errors").refuse("reason")
+        payload = b"\x03\xe8"
+        if code != 1000 or reason != "":
+            payload = _load("uwebsocket_errors").close_payload(code, reason)
         if self._state == _OPENING:
             self._finish(0)
         elif self._state != _CLOSED:
@@ -358,7 +333,47 @@ class WebSocketClient:
         if self._state != _CLOSED:
             self._finish(0)
 
-    # ---- how a connection ends
+    # ---- how a connection begins and ends
+
+    def _open(self):
+        # All that belongs to one connection is reset here.
+        for name in (
+            "close_code",
+            "close_reason",
+            "protocol",
+            "http_status",
+            "errno",
+            "_status",
+            "_text",
+        ):
+            if name in self.__dict__:
+                delattr(self, name)
+        self._options = self._config
+        self._sock = self._poller = None
+        self._start = self._end = 0  # what is to be written of the scratch buffer
+        self._pings = 0  # without an answer
+        self._flags = 0  # what the poller said last; not 0: there may be something to read
+        busy = self._busy
+        self._busy = True
+        self._enter(_OPENING)
+        try:
+            self._tx = bytearray(_BODY + _SMALL)  # scratch buffer
+            self._task = None
+            target = _load("uwebsocket_request").prepare(self, self._url, _load)
+            # What lives as long as the connection goes to the low end of the heap, so that large
+            # messages find room in one piece: here, before the socket, and before the receiver.
+            gc.collect()
+            # the generator that reads: first opening(), then receiver()
+            self._task = _load("uwebsocket_handshake").opening(self, target)
+            self._run()
+        except MemoryError as error:
+            self._failed(error)
+        except BaseException:
+            if self._state == _OPENING:
+                self._finish(-199)
+            raise
+        finally:
+            self._busy = busy
 
     def _finish(self, status):
         # The connection is over: its socket is closed, poll() will tell "close".
@@ -376,12 +391,8 @@ class WebSocketClient:
                 pass
         self._enter(_CLOSED)
         self._ended += (self._status,)
-        self._wake()
-
-    def _wake(self):
-        board = modules.get("uwebsocket_board")
-        if board:
-            board.wake()
+        if "uwebsocket_board" in modules:
+            modules["uwebsocket_board"].wake()
 
     def _failed(self, error, writing=False):
         # The network stack raised an error. After one while writing, what the server had sent
@@ -398,7 +409,8 @@ class WebSocketClient:
             self._enter(_BROKEN)
             self._deadline = ticks_ms()
             self._flags |= 1
-            self._wake()
+            if "uwebsocket_board" in modules:
+                modules["uwebsocket_board"].wake()
         else:
             self._finish(status)
 
@@ -409,7 +421,7 @@ class WebSocketClient:
             return
         if self._status is None:
             self._status = status
-            self._close = _load("uwebsocket_errors").close_payload(status)
+            self._close = _load("uwebsocket_errors").failure_payload(status)
         self._task = None
         self._enter(_ENDING)
         self._push()
@@ -518,6 +530,8 @@ class WebSocketClient:
             try:
                 event = next(self._task)
             except StopIteration:
+                self._task = None
+                gc.collect()
                 self._task = receiver(self._read, self._handlers, self._options[_MAX_MESSAGE])
                 self._enter(_OPEN)
                 handled = True
@@ -542,37 +556,7 @@ class WebSocketClient:
             if event < 0:
                 self._fail(event)
                 break
-            content = next(self._task)
-            if event == 8:
-                self.close_code = content[0] << 8 | content[1] if content else 1005
-                self.close_reason = str(content[2:], "utf8")
-                if self._state == _BROKEN:
-                    self._status = -6
-                    self._finish(-6)
-                    break
-                if self._state == _OPEN:
-                    self._status = -6
-                    self._close = content[:2]
-                self._task = None
-                self._enter(_ENDING)
-                self._push()
-            elif event == 9:
-                if self._state == _OPEN:
-                    self._pong = content
-                    self._push()
-            elif self._state != _CLOSING:
-                if event == 10:
-                    handler = self._handlers.get("pong")
-                    if handler:
-                        handler(self, content)
-                elif event & 0x10:
-                    handler = self._handlers.get("data")
-                    if handler:
-                        handler(self, content, event & 15, event > 0x20)
-                else:
-                    handler = self._handlers.get("receive")
-                    if handler:
-                        handler(self, content, event)
+            self._take(event)
         if self._state == _ENDING and self._start >= self._end:
             try:
                 while self._read(self._tx, 0, _BODY + _SMALL):
@@ -581,21 +565,40 @@ class WebSocketClient:
                 self._finish(0)
         return handled
 
-    def _expired(self):
-        # The deadline of the state has passed. All that has come was read before.
-        if self._state == _OPENING:
-            self._finish(-18)
-        elif self._state != _OPEN:
-            self._finish(0)
-        elif self._pings < self._options[_PING_LIMIT]:
-            self._pings += 1
-            self._deadline = ticks_add(ticks_ms(), self._options[_PING_INTERVAL])
-            if self._start >= self._end:
-                self._push(0x89, b"")
-        else:
-            self._fail(-19)
-            if self._state != _CLOSED:
-                self._finish(-19)
+    def _take(self, event):
+        # Handles what the receiver yields beside an opcode. A function of its own, for the frame of
+        # a caller would keep the message from the garbage collector while the next one needs room.
+        content = next(self._task)
+        if event == 8:
+            self.close_code = content[0] << 8 | content[1] if content else 1005
+            self.close_reason = str(content[2:], "utf8")
+            if self._state == _BROKEN:
+                self._status = -6
+                self._finish(-6)
+                return
+            if self._state == _OPEN:
+                self._status = -6
+                self._close = content[:2]
+            self._task = None
+            self._enter(_ENDING)
+            self._push()
+        elif event == 9:
+            if self._state == _OPEN:
+                self._pong = content
+                self._push()
+        elif self._state != _CLOSING:
+            if event == 10:
+                handler = self._handlers.get("pong")
+                if handler:
+                    handler(self, content)
+            elif event & 0x10:
+                handler = self._handlers.get("data")
+                if handler:
+                    handler(self, content, event & 15, event > 0x20)
+            else:
+                handler = self._handlers.get("receive")
+                if handler:
+                    handler(self, content, event)
 
 
 createClient = WebSocketClient  # NodeMCU's name

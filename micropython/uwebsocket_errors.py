@@ -6,6 +6,32 @@ Loaded when something has gone wrong, and let go again.
 
 import errno
 
+from uwebsocket_protocol import utf8
+
+
+_TEXTS = {
+    "event": "on: unknown event {!r} (connection, receive, data, pong, close)",
+    "opcode": "send: opcode must be 0, 1, 2, 9 or 10, not {!r}",
+    "control": "send: a ping or pong holds at most 125 bytes, in one frame",
+    "fin": "send: a fragmented message goes on with opcode 0 and ends with fin=True",
+    "text": "send: text must be UTF-8",
+    "code": "close: code must be 1000 to 1003, 1007 to 1014 or 3000 to 4999, not {!r}",
+    "reason": "close: reason must be a str of at most 123 bytes of UTF-8",
+}
+
+
+def refuse(what, value=None):
+    """Raise the error for a wrong argument.
+
+    `what`: "url" or "handler" (`TypeError`), else a key of `_TEXTS` (`ValueError`); `value`: what
+    was given.
+    """
+    if what == "url":
+        raise TypeError("connect: url must be a str")
+    if what == "handler":
+        raise TypeError("on: handler must be a function or None")
+    raise ValueError(_TEXTS[what].format(value))
+
 
 def status_of(error):
     """Return the status that "close" tells for an exception of the network stack.
@@ -35,7 +61,26 @@ def status_of(error):
     return -199
 
 
-def close_payload(status):
+def close_payload(code, reason):
+    """Return the payload of a Close frame (RFC 6455 5.5.1).
+
+    `code`: 1000 to 1003, 1007 to 1014 or 3000 to 4999; `reason`: `str` of at most 123 bytes of UTF-8.
+    Raises `ValueError` for others.
+    """
+    if type(code) is not int or not (
+        999 < code < 1004 or 1006 < code < 1015 or 2999 < code < 5000
+    ):
+        refuse("code", code)
+    try:
+        payload = bytes((code >> 8, code & 0xFF)) + reason.encode()
+    except (AttributeError, UnicodeError):
+        payload = b""
+    if not 1 < len(payload) < 126 or utf8(payload, 2, len(payload), 0):
+        refuse("reason")
+    return payload
+
+
+def failure_payload(status):
     """Return the payload of the Close frame that tells the server of a failure (RFC 6455 7.4.1)."""
     if status in (-8, -10, -11, -13):
         code = 1009  # message too big
@@ -59,27 +104,3 @@ def bytes_of(message):
 
         view = memoryview(uctypes.bytearray_at(uctypes.addressof(message), size * len(view)))
     return view
-
-
-_TEXTS = {
-    "event": "on: unknown event {!r} (connection, receive, data, pong, close)",
-    "opcode": "send: opcode must be 0, 1, 2, 9 or 10, not {!r}",
-    "control": "send: a ping or pong holds at most 125 bytes, in one frame",
-    "fin": "send: a fragmented message goes on with opcode 0 and ends with fin=True",
-    "text": "send: text must be UTF-8",
-    "code": "close: code must be 1000 to 1003, 1007 to 1014 or 3000 to 4999, not {!r}",
-    "reason": "close: reason must be a str of at most 123 bytes of UTF-8",
-}
-
-
-def refuse(what, value=None):
-    """Raise the error for a wrong argument.
-
-    `what`: "url" or "handler" (`TypeError`), else a key of `_TEXTS` (`ValueError`); `value`: what
-    was given.
-    """
-    if what == "url":
-        raise TypeError("connect: url must be a str")
-    if what == "handler":
-        raise TypeError("on: handler must be a function or None")
-    raise ValueError(_TEXTS[what].format(value))
