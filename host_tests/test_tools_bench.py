@@ -1,0 +1,96 @@
+"""tools/bench.py: that it measures and prints everything; never how fast it is."""
+
+import re
+import socket
+
+import pytest
+from websockets.frames import Frame, Opcode
+
+import bench
+import rigs
+from servers import wire
+
+
+@pytest.mark.parametrize("interpreter", bench.INTERPRETERS)
+def test_bench_of_one_round_fills_the_table(interpreter, capsys):
+    assert bench.main(["--on", interpreter, "--rounds", "1"]) == 0
+    header, *rows = [line for line in capsys.readouterr().out.splitlines() if line][:-1]
+    assert re.split(" {2,}", header) == ["what", "limit", "goal", interpreter, f"{interpreter}, viper"]
+    assert [re.split(" {2,}", row)[0] for row in rows] == [what for what, _, _ in bench._ROWS.values()]
+
+
+@pytest.mark.parametrize(
+    ("size", "arguments"),
+    [(1, "1/1"), (125, "125/2"), (126, "126/1"), (65536, "65536/2")],
+    ids=["1", "125", "126", "65536"],
+)
+def test_server_of_bench_answers_a_batch_once_it_is_whole(size, arguments):
+    sent = Frame(Opcode.BINARY, b"x" * size).serialize(mask=True) * int(arguments.split("/")[1])
+    with bench.loopback_server() as address, _upgraded(address, f"sink/{arguments}") as sock:
+        sock.sendall(sent[:-1])
+        sock.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            sock.recv(100)
+        sock.sendall(sent[-1:])
+        sock.settimeout(5)
+        assert sock.recv(100) == b"\x82\x01!"
+
+
+def test_server_of_bench_echoes_the_first_message_for_every_further_one():
+    with bench.loopback_server() as address, _upgraded(address, "echo/3") as sock:
+        for _ in range(3):
+            sock.sendall(wire.frame(wire.BINARY, b"abc", key=b"1234"))
+            assert sock.recv(100) == b"\x82\x03abc"
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [(b"b", b"\x82\x03aaa"), (b"a", b"\x81\x03aaa"), (b"u", b"\x81\x03\xe2\x82\xac")],
+    ids=["binary", "ascii", "wide"],
+)
+def test_server_of_bench_sends_as_many_messages_as_asked_for(kind, expected):
+    with bench.loopback_server() as address, _upgraded(address, "source/3/2") as sock:
+        sock.sendall(wire.frame(wire.BINARY, kind, key=b"1234"))
+        assert sock.recv(100) == expected * 2
+
+
+@pytest.mark.parametrize("arguments", [["--on", "basic"], ["--rounds", "0"]], ids=["interpreter", "rounds"])
+def test_bench_with_a_wrong_argument_is_a_usage_error(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        bench.main(arguments)
+    assert stopped.value.code == 2
+    assert "micropython32" in capsys.readouterr().err
+
+
+def test_bench_without_micropython_says_what_to_do(monkeypatch, capsys):
+    monkeypatch.setattr(rigs, "missing", lambda: dict.fromkeys(bench.INTERPRETERS, "broken"))
+    assert bench.main([]) == 1
+    assert "(try: make setup)" in capsys.readouterr().err
+
+
+def test_bench_writes_its_table_between_the_marks(monkeypatch, tmp_path, capsys):
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- bench:begin -->\nold\n<!-- bench:end -->\nafter\n")
+    monkeypatch.setattr(bench, "README", readme)
+    monkeypatch.setattr(bench, "measure", lambda *_: (["what", "x"], [["echo", "1 us"]]))
+    assert bench.main(["--on", "micropython64", "--write"]) == 0
+    text = readme.read_text()
+    assert text.startswith("before\n<!-- bench:begin -->\n| what | x |") and text.endswith(
+        "<!-- bench:end -->\nafter\n"
+    )
+    assert "| echo | 1 us |" in text and "old" not in text and "`make bench`" in text
+    assert "1 us" in capsys.readouterr().out
+
+
+def _upgraded(address, path):
+    """Return a socket after the upgrade."""
+    sock = socket.create_connection(address, timeout=5)
+    sock.sendall(
+        f"GET /{path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+    )
+    reply = b""
+    while not reply.endswith(b"\r\n\r\n"):
+        reply += sock.recv(1)
+    assert wire.accept_value("dGhlIHNhbXBsZSBub25jZQ==").encode() in reply
+    return sock

@@ -1,0 +1,273 @@
+"""Measure how fast the client is: against a raw socket that sends and reads the same bytes, in the same run.
+
+Raw socket and client take turns in the same program, on the same interpreter and with the same server, round after
+round; each figure is the median of the rounds. The server knows the size of every frame beforehand, so that it costs
+both the same little: it counts the bytes of an echo's frames and sends the answer to the first one again.
+
+A processor that has gone to sleep takes longer to wake, above all in a virtual machine, than a small echo takes:
+without care the raw socket, which leaves more time to sleep, would come out slower than the client. So for the small
+echo each processor is kept awake by a loop of the lowest priority, which gives way to everything else at once.
+"""
+
+import argparse
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager, suppress
+
+from websockets.frames import Frame, Opcode
+from websockets.server import ServerProtocol
+
+import build
+import generated
+import report
+import rigs
+
+README = rigs.ROOT / "README.md"
+PROGRAMS = rigs.ROOT / "tools" / "measure"
+INTERPRETERS = ("micropython32", "micropython64")
+AIOHTTP_US = 24_000  # one echo of 64 KiB by micropython-lib's aiohttp on such an interpreter
+
+_HEAP = "1m"
+_TIMEOUT_S = 120
+_SMALL = 128
+_LARGE = 1 << 16
+_TEXT = 12_000  # bytes of a text message, whole characters of 3 bytes
+_ASCII, _WIDE = b"a", "\u20ac".encode()
+
+
+class BenchError(RuntimeError):
+    """A program did not do what was to be measured; the text is its last line."""
+
+
+# Ends by itself when its parent has gone.
+_AWAKE = "import os; os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile os.getppid() == {}: pass"
+
+
+@contextmanager
+def awake_processors():
+    """Keep every processor from sleeping."""
+    command = [sys.executable, "-c", _AWAKE.format(os.getpid())]
+    loops = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(os.cpu_count() or 1)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
+def _frame_size(size):
+    """Return the bytes of a client's frame with a payload of `size` bytes."""
+    return size + (6 if size < 126 else 8 if size < 1 << 16 else 14)
+
+
+class _Peer:
+    """One accepted connection: the upgrade, then what its path asks for."""
+
+    def __init__(self, sock):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._sock = sock
+        self._protocol = ServerProtocol()
+
+    def serve(self):
+        """Serve until the client has gone."""
+        while not (events := self._events()):
+            pass
+        request = events[0]
+        self._protocol.send_response(self._protocol.accept(request))
+        self._flush()
+        action, *sizes = request.path.strip("/").split("/")
+        {"echo": self._echo, "sink": self._sink, "source": self._source}[action](*map(int, sizes))
+
+    def _events(self):
+        data = self._sock.recv(1 << 16)
+        if not data:
+            raise ConnectionError
+        self._protocol.receive_data(data)
+        return self._protocol.events_received()
+
+    def _flush(self):
+        for data in self._protocol.data_to_send():
+            self._sock.sendall(data)
+
+    def _skip(self, size):
+        """Read and drop exactly so many bytes."""
+        buffer = memoryview(bytearray(min(size, 1 << 20)))
+        while size:
+            count = self._sock.recv_into(buffer[:size])
+            if not count:
+                raise ConnectionError
+            size -= count
+
+    def _echo(self, size):
+        while not (events := self._events()):
+            pass
+        answer = Frame(Opcode.BINARY, events[0].data).serialize(mask=False)
+        while True:
+            self._sock.sendall(answer)
+            self._skip(_frame_size(size))
+
+    def _sink(self, size, count):
+        while True:
+            self._skip(_frame_size(size) * count)
+            self._sock.sendall(Frame(Opcode.BINARY, b"!").serialize(mask=False))
+
+    def _source(self, size, count):
+        payloads = {b"b": (Opcode.BINARY, _ASCII), b"a": (Opcode.TEXT, _ASCII), b"u": (Opcode.TEXT, _WIDE)}
+        batches = {
+            kind: Frame(opcode, part * (size // len(part))).serialize(mask=False) * count
+            for kind, (opcode, part) in payloads.items()
+        }
+        while True:
+            for frame in self._events():
+                self._sock.sendall(batches[bytes(frame.data)])
+
+
+@contextmanager
+def loopback_server():
+    """Run the server that the programs talk to; gives its host and port."""
+
+    def accept():
+        with suppress(OSError):
+            while True:
+                sock, _ = listener.accept()
+                threading.Thread(target=serve, args=(sock,), daemon=True).start()
+
+    def serve(sock):
+        with sock, suppress(ConnectionError):
+            _Peer(sock).serve()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield listener.getsockname()
+        listener.shutdown(socket.SHUT_RDWR)  # wakes accept()
+        thread.join()
+
+
+class Bench:
+    """One interpreter with or without the viper masker, and how often everything is repeated."""
+
+    def __init__(self, interpreter, viper, address, rounds):
+        self.name = interpreter + (", viper" if viper else "")
+        self.viper = viper
+        self._command = [*rigs.command(interpreter), "-X", f"heapsize={_HEAP}", "-m"]
+        self._env = rigs.device_env(interpreter, built=True) | {"MICROPYPATH": ".frozen"}
+        self._address = address
+        self._rounds = rounds
+        self._folder = rigs.BUILD / f"bench-{rigs.arch(interpreter) if viper else 'portable'}"
+        build.build_folder([*build.sources(), *sorted(PROGRAMS.glob("bench_*.py"))], self._folder)
+        if viper:
+            target = (self._folder / build.MASKER).with_suffix(".mpy")
+            build.compile_file(rigs.DEVICE / build.MASKER, target, rigs.arch(interpreter))
+
+    def _medians(self, program, size, count):
+        """Run a program; return the median microseconds of each of its tasks, per message."""
+        arguments = map(str, (*self._address, size, self._rounds, count))
+        try:
+            done = subprocess.run(
+                [*self._command, program, *arguments],
+                cwd=self._folder,
+                env=self._env,
+                capture_output=True,
+                text=True,
+                timeout=_TIMEOUT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise BenchError(f"{program}: no end within {_TIMEOUT_S} s") from None
+        if done.returncode:
+            said = (done.stdout + done.stderr).strip().splitlines()
+            raise BenchError(f"{program}: {said[-1] if said else 'no message'}")
+        lines = [map(int, line.split()) for line in done.stdout.splitlines()]
+        return [statistics.median(task) / count for task in zip(*lines, strict=True)]
+
+    def figures(self):
+        """Measure everything; return {row: text}."""
+        with awake_processors():
+            raw_small, small = self._medians("bench_echo", _SMALL, 200)
+        raw_large, large = self._medians("bench_echo", _LARGE, 10)
+        raw_send, send = self._medians("bench_send", _LARGE, 10)
+        binary, ascii_text, wide = self._medians("bench_receive", _TEXT, 20)
+        return {
+            "raw 128 B": f"{raw_small:.0f} us",
+            "128 B": f"{small:.0f} us, {small / raw_small:.1f} times raw",
+            "raw 64 KiB": f"{raw_large:.0f} us",
+            "64 KiB": f"{large:.0f} us, {large / raw_large:.1f} times raw",
+            "aiohttp": f"{AIOHTTP_US / large:.0f} times faster",
+            "raw send": _speed(_LARGE, raw_send),
+            "send": _speed(_LARGE, send),
+            "mask": _speed(_LARGE, send - raw_send),
+            "binary": _speed(_TEXT, binary),
+            "ascii": _speed(_TEXT, ascii_text),
+            "wide": _speed(_TEXT, wide),
+        }
+
+
+def _speed(size, microseconds):
+    return f"{size / microseconds:.0f} MB/s" if microseconds > 0 else "not measurable"
+
+
+_ROWS = {  # row: what it is, limit, goal
+    "raw 128 B": ("one 128 B echo by a raw socket", "", ""),
+    "128 B": ("one 128 B echo", "5 times raw", "3 times raw"),
+    "raw 64 KiB": ("one 64 KiB echo by a raw socket", "", ""),
+    "64 KiB": ("one 64 KiB echo", "", ""),
+    "aiohttp": ("the same against aiohttp's 24 ms", "12 times faster", "30, with viper"),
+    "raw send": ("64 KiB messages sent by a raw socket", "", ""),
+    "send": ("64 KiB messages sent, masked", "", ""),
+    "mask": ("what sending costs more: masking alone", "", ""),
+    "binary": ("12 kB messages received: binary", "", ""),
+    "ascii": ("the same as text, strictly checked: ASCII", "4 MB/s", "20 MB/s"),
+    "wide": ("the same as text, strictly checked: 3-byte characters", "1 MB/s", "4 MB/s"),
+}
+
+
+def measure(interpreters, rounds):
+    """Measure on all of `interpreters`, with and without viper; return the table's header and rows."""
+    with loopback_server() as address:
+        columns = {}
+        for interpreter in interpreters:
+            for viper in (False, True):
+                bench = Bench(interpreter, viper, address, rounds)
+                print(f"measuring {bench.name} ...", file=sys.stderr)
+                columns[bench.name] = bench.figures()
+    header = ["what", "limit", "goal", *columns]
+    return header, [[*texts, *(figures[row] for figures in columns.values())] for row, texts in _ROWS.items()]
+
+
+def main(argv=None):
+    """Measure and print the table; see --help."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--on", help="interpreters, with commas between (default: every MicroPython that is here)")
+    parser.add_argument("--rounds", type=int, default=15, help="how often everything is repeated (default: 15)")
+    parser.add_argument("--write", action="store_true", help="put the table into README.md")
+    options = parser.parse_args(argv)
+    names = options.on.split(",") if options.on else [name for name in INTERPRETERS if name not in rigs.missing()]
+    if options.rounds < 1 or not set(names) <= set(INTERPRETERS):
+        parser.error(f"--on takes {', '.join(INTERPRETERS)}, --rounds at least 1")
+    if not names:
+        print("bench: no MicroPython is here (try: make setup)", file=sys.stderr)
+        return 1
+    try:
+        header, rows = measure(names, options.rounds)
+    except (BenchError, build.BuildError, rigs.RigMissing) as error:
+        print(f"bench: {error} (try: make demo, which shows where it fails)", file=sys.stderr)
+        return 1
+    origin = report.origin("make bench", *names)
+    print(report.aligned(header, rows), origin, sep="\n\n")
+    if options.write:
+        try:
+            generated.write(README, "bench", f"{report.markdown(header, rows)}\n\n{origin}")
+        except (OSError, ValueError) as error:
+            print(f"bench: {error}", file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
