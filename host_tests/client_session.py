@@ -162,8 +162,9 @@ class Session:
 
     def sent_close(self, peer=None):
         """Return the code of the only Close frame that the client sent, None without one; nothing may follow it."""
-        closes = [payload for opcode, payload in self.frames(peer) if opcode == wire.CLOSE]
+        frames = self.frames(peer)
+        closes = [payload for opcode, payload in frames if opcode == wire.CLOSE]
         assert len(closes) < 2
         if closes:
-            assert self.frames(peer)[-1][0] == wire.CLOSE
+            assert frames[-1][0] == wire.CLOSE
             return int.from_bytes(closes[0][:2], "big") if closes[0] else 1005
