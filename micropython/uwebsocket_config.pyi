@@ -1,0 +1,6 @@
+from collections.abc import Mapping
+
+KEYS: tuple[str, ...]
+
+def check_headers(headers: dict[str, str]) -> dict[str, str]: ...
+def update(options: tuple[object, ...], params: Mapping[str, object]) -> tuple[object, ...]: ...
