@@ -4,6 +4,7 @@ One process of each interpreter plays all scenarios of a batch with one client o
 printed and at what the server recorded.
 """
 
+import base64
 import hashlib
 import json
 import subprocess
@@ -127,7 +128,7 @@ def test_status_of_scenario_is_told_once(results, rig, name):
 @pytest.mark.parametrize(("rig", "name"), [case for case in _CASES if SCENARIOS[case.values[1]].url is None])
 def test_server_of_scenario_sees_what_the_rules_ask(server, results, rig, name):
     _result(results, rig, name)
-    scenario, record = SCENARIOS[name], server.record(_target(rig, name))
+    scenario, record = SCENARIOS[name], server.record(_target(rig, name), timeout_s=0)
     if record is None:
         assert scenario.calls.get("start"), "only a client that gives up at once may leave no request"
         return
@@ -144,13 +145,23 @@ def test_server_of_scenario_sees_what_the_rules_ask(server, results, rig, name):
         )
 
 
+def _records(server, rig):
+    names = [name for name, scenario in SCENARIOS.items() if rig in scenario.on and scenario.url is None]
+    return [record for name in names if (record := server.record(_target(rig, name), timeout_s=0))]
+
+
 @pytest.mark.parametrize("rig", rigs.INTERPRETERS)
 def test_masking_keys_of_frames_are_all_different(server, results, rig):
-    names = [name for name, scenario in SCENARIOS.items() if rig in scenario.on and scenario.url is None]
-    records = [record for name in names if (record := server.record(_target(rig, name), 0))]
-    keys = [came.key for record in records for came in record.frames]
+    keys = [came.key for record in _records(server, rig) for came in record.frames]
     assert len(keys) > 100
     assert len(set(keys)) > len(keys) * 0.99
+
+
+@pytest.mark.parametrize("rig", rigs.INTERPRETERS)
+def test_keys_of_requests_are_all_different(server, results, rig):
+    keys = [record.header("Sec-WebSocket-Key") for record in _records(server, rig)]
+    assert len(keys) > 100
+    assert len(set(keys)) == len(keys)
 
 
 @pytest.mark.parametrize("rig", rigs.INTERPRETERS)
@@ -161,7 +172,8 @@ def test_requests_of_scenarios_are_as_rfc_6455_asks(server, results, rig):
     assert record.header("Upgrade").lower() == "websocket"
     assert record.header("Connection").lower() == "upgrade"
     assert record.header("Sec-WebSocket-Version") == "13"
-    assert record.header("Sec-WebSocket-Protocol") == "chat, superchat"
+    assert [name.strip() for name in record.header("Sec-WebSocket-Protocol").split(",")] == ["chat", "superchat"]
+    assert len(base64.b64decode(record.header("Sec-WebSocket-Key"), validate=True)) == 16
     assert record.header("Sec-WebSocket-Extensions") is None
 
 

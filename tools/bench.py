@@ -265,8 +265,8 @@ def main(argv=None):
     if options.write:
         try:
             generated.write(README, "bench", f"{report.markdown(header, rows)}\n\n{origin}")
-        except (OSError, ValueError) as error:
-            print(f"bench: {error}", file=sys.stderr)
+        except (FileNotFoundError, ValueError) as error:
+            print(f"bench: {error} (try: without --write)", file=sys.stderr)
             return 1
     return 0
 

@@ -41,7 +41,7 @@ class Scenario:
     then, each a list of the name and the arguments as upy/status_program.py takes them. `received` are the messages
     that must arrive, `sent` the Close code that must reach the server (None: no Close frame; 1005: an empty one),
     `heard` the client's `close_code` and `close_reason`, `answers` the frames that must come besides Close,
-    `first` who ends TCP, `raised` the errno names of the errors that calls must raise. `status` is a tuple where
+    `first` who ends TCP, `raised` the errors that calls must raise, by errno name. `status` is a tuple where
     timing decides between two.
     """
 
