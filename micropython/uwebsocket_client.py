@@ -23,7 +23,6 @@ TEXT = 1
 BINARY = 2
 
 # Indices of the options, see KEYS in uwebsocket_config
-_CONNECT_TIMEOUT = const(2)
 _CLOSE_TIMEOUT = const(3)
 _SEND_TIMEOUT = const(4)
 _PING_INTERVAL = const(5)
@@ -50,12 +49,14 @@ _OUT = const(4 | 16)  # POLLOUT, POLLHUP
 _FAILED = const(8 | 16)  # POLLERR, POLLHUP
 
 
-def _load(name):
-    # What is needed only for a moment gives its memory back, unless it had to be compiled.
+def _call(name, function, *args):
+    # Calls a function of a module that is needed only for a moment: it gives its memory back,
+    # unless it had to be compiled. The frame of a caller would keep it from the collector.
+    name = "uwebsocket_" + name
     module = __import__(name)
     if not module.__file__.endswith(".py"):
         modules.pop(name, None)
-    return module
+    return getattr(module, function)(*args)
 
 
 class WebSocketClient:
@@ -90,18 +91,16 @@ class WebSocketClient:
         self._handlers = {}
 
     def _enter(self, state):
-        # Which states may follow each state, one bit a state
+        # Which states may follow each state, one bit a state; then the option that limits each
         if not b"\x42\x27\x39\x21\x21\x01\x03"[self._state] >> state & 1:
             raise RuntimeError(state)
-        if self._state != _CLOSING:  # the time to close is counted from the first step
-            which = _CLOSE_TIMEOUT
-            if state == _OPENING:
-                which = _CONNECT_TIMEOUT
-            elif state == _OPEN:
-                which = _PING_INTERVAL
-            self._deadline = ticks_add(ticks_ms(), self._options[which])
+        if self._state != _CLOSING:  # the time to close is counted from its first step
+            self._wait(b"\x03\x02\x05\x03\x03\x03\x03"[state])
         self._state = state
         self.connected = state == _OPEN
+
+    def _wait(self, option):
+        self._deadline = ticks_add(ticks_ms(), self._options[option])
 
     # ---- what the user calls
 
@@ -113,13 +112,13 @@ class WebSocketClient:
         Raises `ValueError` for another event, `TypeError` for a handler that cannot be called.
         """
         if event not in ("connection", "receive", "data", "pong", "close"):
-            _load("uwebsocket_errors").refuse("event", event)
+            _call("errors", "refuse", "event", event)
         if handler is None:
             self._handlers.pop(event, None)
         elif callable(handler):
             self._handlers[event] = handler
         else:
-            _load("uwebsocket_errors").refuse("handler")
+            _call("errors", "refuse", "handler")
 
     def config(self, params):
         """Change the configuration; it applies from the next `connect()` on.
@@ -128,7 +127,7 @@ class WebSocketClient:
         unknown key or a wrong value, and then changes nothing; `TypeError` for no dict;
         `ImportError` for `compression` without `uwebsocket_deflate`.
         """
-        self._config = _load("uwebsocket_config").update(self._config, params)
+        self._config = _call("config", "update", self._config, params)
 
     def connect(self, url):
         """Begin to connect; "connection" or "close" tells the outcome.
@@ -138,9 +137,9 @@ class WebSocketClient:
         for a URL that is no `str`.
         """
         if not isinstance(url, str):
-            _load("uwebsocket_errors").refuse("url")
+            _call("errors", "refuse", "url")
         if self._state not in (_CLOSED, _WAITING):
-            raise OSError(errno.EALREADY)
+            raise OSError(errno.EALREADY, "connect")
         self._url = url
         self._open()
 
@@ -166,7 +165,7 @@ class WebSocketClient:
             except TypeError:  # a str without the buffer protocol
                 view = memoryview(message.encode())
         else:
-            view = _load("uwebsocket_errors").bytes_of(message)
+            view = _call("errors", "bytes_of", message)
         n = len(view)
         if opcode is None:
             opcode = kind
@@ -190,17 +189,17 @@ class WebSocketClient:
                     if state < 0 or fin and state:
                         wrong = "text"
         if wrong:
-            _load("uwebsocket_errors").refuse(wrong, opcode)
+            _call("errors", "refuse", wrong, opcode)
         if self._state != _OPEN:
-            raise OSError(errno.ENOTCONN)
+            raise OSError(errno.ENOTCONN, "send")
 
         busy = self._busy
         self._busy = True
         small = self._tx
         start = done = 0  # where the frame began in the scratch buffer; payload bytes sent
         try:
-            until = ticks_add(ticks_ms(), self._options[_SEND_TIMEOUT])
-            self._flush(until)  # a control frame may be waiting
+            end = ticks_add(ticks_ms(), self._options[_SEND_TIMEOUT])
+            self._flush(end)  # a control frame may be waiting
             key = urandom(4)
             if n > _SMALL:
                 try:
@@ -217,7 +216,7 @@ class WebSocketClient:
                 if size:
                     mask(self._tx, view, done, size, key)
                 self._end = _BODY + size
-                self._flush(until)
+                self._flush(end)
                 done += size
                 if done >= n:
                     break
@@ -250,7 +249,7 @@ class WebSocketClient:
             return True
         self._busy = True
         try:
-            until = ticks_add(ticks_ms(), min(timeout_ms, (1 << 29) - 1))
+            end = ticks_add(ticks_ms(), min(timeout_ms, (1 << 29) - 1))
             handled = False
             while not handled:
                 if self._ended:
@@ -262,14 +261,12 @@ class WebSocketClient:
                     break
                 if self._state == _CLOSED:
                     break
-                wait = ticks_diff(until, ticks_ms())
+                wait = ticks_diff(end, ticks_ms())
                 handled = wait <= 0  # the last round
-                timed = self._state != _OPEN or self._options[_PING_INTERVAL]
-                if timed:
-                    wait = min(wait, ticks_diff(self._deadline, ticks_ms()))
-                if wait < 0 or self._flags:
+                if self._flags:
                     wait = 0
-                for _, self._flags in self._poller.ipoll(wait):
+                wait = min(wait, ticks_diff(self._deadline, ticks_ms()))
+                for _, self._flags in self._poller.ipoll(max(wait, 0)):
                     pass
                 if self._flags:
                     self._budget = _BUDGET
@@ -279,8 +276,8 @@ class WebSocketClient:
                         handled = True
                     if self._budget != _BUDGET and self._state == _OPEN:
                         self._pings = 0
-                        self._deadline = ticks_add(ticks_ms(), self._options[_PING_INTERVAL])
-                if not timed or ticks_diff(self._deadline, ticks_ms()) > 0:
+                        self._wait(_PING_INTERVAL)
+                if ticks_diff(self._deadline, ticks_ms()) > 0:
                     continue
                 # The deadline of the state has passed. Silence is judged when all is read.
                 if self._state == _OPEN:
@@ -288,7 +285,7 @@ class WebSocketClient:
                         pass
                     elif self._pings < self._options[_PING_LIMIT]:
                         self._pings += 1
-                        self._deadline = ticks_add(ticks_ms(), self._options[_PING_INTERVAL])
+                        self._wait(_PING_INTERVAL)
                         if self._start >= self._end:
                             self._push(0x89, b"")
                     else:
@@ -309,7 +306,7 @@ class WebSocketClient:
         """
         payload = b"\x03\xe8"
         if code != 1000 or reason != "":
-            payload = _load("uwebsocket_errors").close_payload(code, reason)
+            payload = _call("errors", "close_payload", code, reason)
         if self._state == _OPENING:
             self._finish(0)
         elif self._state != _CLOSED:
@@ -327,8 +324,8 @@ class WebSocketClient:
 
     def __exit__(self, *error):
         self.close()
-        until = ticks_add(ticks_ms(), self._options[_CLOSE_TIMEOUT])
-        while self.poll(100) and ticks_diff(until, ticks_ms()) > 0:
+        end = ticks_add(ticks_ms(), self._options[_CLOSE_TIMEOUT])
+        while self.poll(100) and ticks_diff(end, ticks_ms()) > 0:
             pass
         if self._state != _CLOSED:
             self._finish(0)
@@ -357,14 +354,13 @@ class WebSocketClient:
         self._busy = True
         self._enter(_OPENING)
         try:
-            self._tx = bytearray(_BODY + _SMALL)  # scratch buffer
-            self._task = None
-            target = _load("uwebsocket_request").prepare(self, self._url, _load)
+            self._task = self._tx = None
+            target = _call("request", "prepare", self, self._url, _call)
             # What lives as long as the connection goes to the low end of the heap, so that large
             # messages find room in one piece: here, before the socket, and before the receiver.
             gc.collect()
             # the generator that reads: first opening(), then receiver()
-            self._task = _load("uwebsocket_handshake").opening(self, target)
+            self._task = _call("handshake", "opening", self, target)
             self._run()
         except MemoryError as error:
             self._failed(error)
@@ -400,7 +396,7 @@ class WebSocketClient:
         if isinstance(error, OSError):
             self.errno = error.errno
         try:
-            status = _load("uwebsocket_errors").status_of(error)
+            status = _call("errors", "status_of", error)
         except MemoryError:
             status = -101
         if writing and self._state == _OPEN:
@@ -421,16 +417,16 @@ class WebSocketClient:
             return
         if self._status is None:
             self._status = status
-            self._close = _load("uwebsocket_errors").failure_payload(status)
+            self._close = _call("errors", "failure_payload", status)
         self._task = None
         self._enter(_ENDING)
         self._push()
 
     # ---- sending
 
-    def _flush(self, until=None):
+    def _flush(self, end=None):
         # Writes what the scratch buffer holds. Without room it returns False; or, for send(), it
-        # waits, and raises an OSError when that ends the connection.
+        # waits till `end`, and raises an OSError when that ends the connection.
         waited = False
         try:
             while self._start < self._end:
@@ -439,29 +435,32 @@ class WebSocketClient:
                 if n:
                     if ticks_diff(ticks_ms(), began) > 9000:
                         # lwIP has no memory: it waits 10 s, drops the data and says it is sent
-                        raise OSError(errno.ENOMEM)
+                        raise OSError(errno.ENOMEM, "")
                     self._start += n
                 elif n == 0:
-                    raise OSError(errno.ECONNRESET)  # how axTLS tells it
-                elif until is None:
-                    self._poller.modify(self._sock, _IN | _OUT)
+                    raise OSError(errno.ECONNRESET, "")  # how axTLS tells it
+                elif end is None:
+                    # what comes can wait where it is only to be thrown away, through this buffer
+                    self._poller.modify(self._sock, _OUT if self._state == _ENDING else _IN | _OUT)
                     return False
                 else:
-                    wait = ticks_diff(until, ticks_ms())
+                    wait = ticks_diff(end, ticks_ms())
                     if wait <= 0:
                         self._finish(-103)
                         break
+                    if waited:
+                        sleep_ms(1)  # lwIP shows room after a FIN, and takes nothing
                     waited = True
                     self._poller.modify(self._sock, _OUT)
                     for _ in self._poller.ipoll(wait):
                         pass
         except OSError as error:
             self._failed(error, True)
-            if until is not None:
-                raise OSError(errno.ENOTCONN)
+            if end is not None:
+                raise OSError(errno.ENOTCONN, "send")
             return False
         if self._sock is None:
-            raise OSError(errno.ETIMEDOUT)
+            raise OSError(errno.ETIMEDOUT, "send")
         if waited:
             self._poller.modify(self._sock, _IN)
         return True
@@ -528,17 +527,14 @@ class WebSocketClient:
         while self._task is not None:
             self._flags |= 1
             try:
-                event = next(self._task)
-            except StopIteration:
-                self._task = None
-                gc.collect()
-                self._task = receiver(self._read, self._handlers, self._options[_MAX_MESSAGE])
-                self._enter(_OPEN)
-                handled = True
-                handler = self._handlers.get("connection")
-                if handler:
-                    handler(self)
-                continue
+                try:
+                    event = next(self._task)
+                except StopIteration:  # opening() has done its work
+                    self._task = event = None
+                    gc.collect()
+                    self._tx = bytearray(_BODY + _SMALL)  # the scratch buffer
+                    self._task = receiver(self._read, self._handlers, self._options[_MAX_MESSAGE])
+                    self._enter(_OPEN)
             except BaseException as error:
                 if isinstance(error, MemoryError) and self._state == _OPEN:
                     self._fail(-8)
@@ -548,6 +544,12 @@ class WebSocketClient:
                     self._finish(-199)
                     raise
                 return True
+            if event is None:
+                handled = True
+                handler = self._handlers.get("connection")
+                if handler:
+                    handler(self)
+                continue
             if not event:
                 if self._state == _OPENING:
                     self._flags = 0
@@ -557,10 +559,13 @@ class WebSocketClient:
                 self._fail(event)
                 break
             self._take(event)
-        if self._state == _ENDING and self._start >= self._end:
+        if self._state == _ENDING:
             try:
-                while self._read(self._tx, 0, _BODY + _SMALL):
-                    pass
+                if self._start < self._end:
+                    self._flags = 0
+                else:
+                    while self._read(self._tx, 0, _BODY + _SMALL):
+                        pass
             except (OSError, EOFError):
                 self._finish(0)
         return handled
@@ -587,18 +592,17 @@ class WebSocketClient:
                 self._pong = content
                 self._push()
         elif self._state != _CLOSING:
-            if event == 10:
-                handler = self._handlers.get("pong")
-                if handler:
-                    handler(self, content)
+            handler = self._handlers.get(
+                "pong" if event == 10 else "data" if event & 0x10 else "receive"
+            )
+            if not handler:
+                pass
+            elif event == 10:
+                handler(self, content)
             elif event & 0x10:
-                handler = self._handlers.get("data")
-                if handler:
-                    handler(self, content, event & 15, event > 0x20)
+                handler(self, content, event & 15, event > 0x20)
             else:
-                handler = self._handlers.get("receive")
-                if handler:
-                    handler(self, content, event)
+                handler(self, content, event)
 
 
 createClient = WebSocketClient  # NodeMCU's name

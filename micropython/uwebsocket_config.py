@@ -114,6 +114,8 @@ def _check(key, value):
             __import__("uwebsocket_deflate")
     else:
         _whole(key, value)
+        if key == "ping_interval_ms" and not value:
+            return (1 << 29) - 1  # never; the client has no special case for it
     return value
 
 

@@ -59,22 +59,26 @@ def reply(readline, accept, protocols, ws):
             i = line.find(b":")
             name = line[: max(i, 0)].lower()
             value = line[i + 1 :].strip()
-            if not name or b" " in name or b"\t" in name:
-                good = False  # no name, a name with white space, or a folded line
-            elif name == b"upgrade":
+            # which of these, by its place; no name, one with white space, a folded line: malformed
+            i = b" upgrade sec-websocket-accept connection sec-websocket-protocol sec-websocket-extensions ".find(
+                b" %s " % name
+            )
+            if not name or len(name.split()) > 1 or name.strip() != name:
+                good = False
+            elif i == 0:
                 good = upgrade = value.lower() == b"websocket"
-            elif name == b"connection":
-                for name in value.lower().split(b","):
-                    connection = connection or name.strip() == b"upgrade"
-            elif name == b"sec-websocket-accept":
+            elif i == 8:
                 good = not accepted and value == accept
                 accepted = True
-            elif name == b"sec-websocket-protocol":
+            elif i == 29:
+                for name in value.lower().split(b","):
+                    connection = connection or name.strip() == b"upgrade"
+            elif i == 40:
                 good = not chosen and value in protocols
                 chosen = True
                 if good:
                     ws.protocol = value.decode()
-            elif name == b"sec-websocket-extensions":
+            elif i > 0:
                 good = not value
         else:
             if not (upgrade and connection and accepted):
@@ -140,7 +144,8 @@ def opening(ws, target):
             try:
                 # before connect(): on lwIP it crashes after a reset. Firmware before 1.23 has
                 # no such option, and no need: Nagle's algorithm is off there
-                sock.setsockopt(6, 1, 1)  # IPPROTO_TCP, TCP_NODELAY
+                # IPPROTO_TCP; lwIP has a number of its own, and the unix port 1 without a name
+                sock.setsockopt(6, getattr(usocket, "TCP_NODELAY", 1), 1)
             except OSError:
                 pass
             try:

@@ -33,41 +33,41 @@ except Exception:  # absent, no room for it, made for another chip, or no machin
         """
         return int.from_bytes(key * ((n + 3) >> 2), "little")
 
-    def mask(scratch, payload, start, n, key):
-        """Copy `payload[start:start + n]`, masked, to byte 16 of `scratch` (RFC 6455 5.3).
+    def mask(buffer, data, start, n, key):
+        """Copy `data[start:start + n]`, masked, to byte 16 of `buffer` (RFC 6455 5.3).
 
-        `payload`: memoryview of bytes; `key`: what `widen` returned for this frame. Whole
+        `data`: memoryview of bytes; `key`: what `widen` returned for this frame. Whole
         integers are 9 times as fast as a loop over bytes, and need 3.5 bytes of heap a byte;
         without that memory the loop does it.
         """
         try:
-            width = (n + 3) & ~3 if len(payload) == n else len(scratch) - _BODY
-            scratch[_BODY : _BODY + width] = (
-                int.from_bytes(payload[start : start + n], "little") ^ key
+            width = (n + 3) & ~3 if len(data) == n else len(buffer) - _BODY
+            buffer[_BODY : _BODY + width] = (
+                int.from_bytes(data[start : start + n], "little") ^ key
             ).to_bytes(width, "little")
         except MemoryError:
             i = 0
             while i < n:
-                scratch[_BODY + i] = payload[start + i] ^ scratch[12 + (i & 3)]
+                buffer[_BODY + i] = data[start + i] ^ buffer[12 + (i & 3)]
                 i += 1
 
 
-def header(scratch, first, n, key):
-    """Write a frame header so that it ends at byte 16 of `scratch` (RFC 6455 5.2).
+def header(buffer, first, n, key):
+    """Write a frame header so that it ends at byte 16 of `buffer` (RFC 6455 5.2).
 
     `first`: FIN, RSV and opcode; `n`: payload length in bytes; `key`: 4 bytes.
     Returns where the header begins.
     """
-    scratch[12:_BODY] = key
+    buffer[12:_BODY] = key
     if n < 126:
         start = 10
-        scratch[11] = 0x80 | n
+        buffer[11] = 0x80 | n
     else:
         start = 8 if n < 65536 else 2
-        scratch[start + 1] = 0xFE if n < 65536 else 0xFF
+        buffer[start + 1] = 0xFE if n < 65536 else 0xFF
         for i in range(start + 2, 12):
-            scratch[i] = (n >> (88 - 8 * i)) & 0xFF
-    scratch[start] = first
+            buffer[i] = (n >> (88 - 8 * i)) & 0xFF
+    buffer[start] = first
     return start
 
 
