@@ -1,0 +1,82 @@
+"""reply() of uwebsocket_handshake: what the server answers, on every interpreter, cut at every byte."""
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+import rigs
+from programs import told
+from upy.handshake_cases import ACCEPT, GOOD_LINES, PROTOCOLS, REPLIES, REPLY_MOST, joined
+from upy.handshake_player import WAITING, play, play_all_ways
+from upy.plain import plain
+
+_GOOD = joined(*GOOD_LINES, b"Sec-WebSocket-Protocol: chat")
+_AFTER = b"\x81\x02hi\r\n\r\n"
+
+
+@pytest.mark.parametrize("interpreter", rigs.INTERPRETERS)
+@pytest.mark.parametrize(
+    ("name", "status", "http_status"), [pytest.param(case[0], *case[3:], id=case[0]) for case in REPLIES]
+)
+def test_reply_of_the_table_however_it_comes_opens_or_is_refused(interpreter, name, status, http_status):
+    left = _AFTER if isinstance(status, tuple) else None
+    result = told(interpreter, "handshake_program.py", "replies", heap="32m")[name]
+    assert result == plain([status, http_status, left])
+
+
+def test_reply_table_has_each_name_once():
+    names = [case[0] for case in REPLIES]
+    assert len(set(names)) == len(names)
+
+
+def test_reply_cut_before_its_end_is_waited_for():
+    outcomes = {play([_GOOD[:end]], ACCEPT, PROTOCOLS)[0] for end in range(len(_GOOD))}
+    assert outcomes == {WAITING}
+
+
+@pytest.mark.parametrize("missing", range(1, len(GOOD_LINES)), ids=lambda i: GOOD_LINES[i].partition(b":")[0].decode())
+def test_reply_without_a_line_is_refused(missing):
+    lines = [line for i, line in enumerate(GOOD_LINES) if i != missing]
+    assert play([joined(*lines)], ACCEPT, PROTOCOLS)[0] == -7
+
+
+def test_reply_reads_no_more_than_its_limit():
+    left = play([b"x" * 10000], ACCEPT, PROTOCOLS)[2]
+    assert len(left) >= 10000 - REPLY_MOST
+
+
+_LINES = st.sampled_from([*GOOD_LINES, b"Sec-WebSocket-Protocol: chat", b"X: y", b"", b"HTTP/1.1 404 No"]) | st.binary(
+    max_size=40
+)
+
+
+@st.composite
+def _broken(draw):
+    """Draw a good reply in which a few bytes are others, missing or new."""
+    data = bytearray(_GOOD)
+    for at, length, new in draw(
+        st.lists(st.tuples(st.integers(0, len(_GOOD)), st.integers(0, 3), st.binary(max_size=3)), max_size=3)
+    ):
+        data[at : at + length] = new
+    return bytes(data)
+
+
+_ANY = _broken() | st.binary(max_size=300) | st.lists(_LINES, max_size=8).map(lambda lines: joined(*lines))
+
+
+@settings(max_examples=400, deadline=None)
+@given(reply=_ANY, after=st.sampled_from([b"", _AFTER]))
+@example(reply=b"HTTP/1.1 \xb2\xb2\xb2 x\r\n", after=b"")
+@example(reply=joined(*GOOD_LINES, b"Sec-WebSocket-Protocol: \xff"), after=b"")
+def test_reply_of_any_bytes_opens_or_is_refused_or_waited_for(reply, after):
+    status, http_status, _ = play_all_ways(reply + after, ACCEPT, PROTOCOLS)
+    assert status in (-7, -17, WAITING) or status in ((None,), ("chat",), ("superchat",))
+    assert (http_status is not None) == (status == -17)
+    if isinstance(status, tuple):
+        assert ACCEPT in reply
+
+
+@settings(max_examples=100, deadline=None)
+@given(after=st.binary(max_size=100))
+def test_reply_that_is_good_leaves_what_follows(after):
+    assert play_all_ways(_GOOD + after, ACCEPT, PROTOCOLS) == (("chat",), None, after)
