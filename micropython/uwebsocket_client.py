@@ -44,6 +44,8 @@ _BODY = const(16)  # where the payload begins in the scratch buffer
 _BUDGET = const(16384)  # bytes that one poll() reads before it looks at the clock
 _READ_COST = const(64)  # what a read counts beside its bytes
 
+_CRITICAL = const(2)  # of _busy: an exception now, Ctrl-C above all, ends the connection
+
 _IN = const(1 | 16)  # POLLIN, POLLHUP
 _OUT = const(4 | 16)  # POLLOUT, POLLHUP
 _FAILED = const(8 | 16)  # POLLERR, POLLHUP
@@ -85,7 +87,7 @@ class WebSocketClient:
 
     _options = _config  # of this connection
     _state = _CLOSED
-    _busy = False
+    _busy = 0  # 1: one of the methods runs; _CRITICAL: and must not be left half-way
 
     def __init__(self):
         self._handlers = {}
@@ -194,7 +196,7 @@ class WebSocketClient:
             raise OSError(errno.ENOTCONN, "send")
 
         busy = self._busy
-        self._busy = True
+        self._busy = 1
         small = self._tx
         start = done = 0  # where the frame began in the scratch buffer; payload bytes sent
         try:
@@ -221,9 +223,11 @@ class WebSocketClient:
                 if done >= n:
                     break
                 self._start = self._end = _BODY
+            if opcode < 8 and not (opcode and fin):
+                self._text = None if fin else state
         except BaseException as error:
             if self._state == _OPEN:
-                if start and (done or self._start != start):
+                if done or self._start < 0 or start and self._start != start:
                     self._finish(-199)
                 else:
                     if start:
@@ -232,11 +236,9 @@ class WebSocketClient:
                         self._fail(-16)
             raise
         finally:
+            self._busy = busy
             if self._tx is not None and self._start >= self._end:
                 self._tx = small
-            self._busy = busy
-        if opcode < 8 and not (opcode and fin):
-            self._text = None if fin else state
 
     def poll(self, timeout_ms=0):
         """Do what is due, and wait for events up to `timeout_ms` milliseconds.
@@ -247,17 +249,19 @@ class WebSocketClient:
         """
         if self._busy:
             return True
-        self._busy = True
         try:
             end = ticks_add(ticks_ms(), min(timeout_ms, (1 << 29) - 1))
             handled = False
             while not handled:
+                self._busy = 1
                 if self._ended:
                     status = self._ended[0]
-                    self._ended = self._ended[1:]
                     handler = self._handlers.get("close")
                     if handler:
+                        self._ended = self._ended[1:]
                         handler(self, status)
+                    else:
+                        self._ended = self._ended[1:]
                     break
                 if self._state == _CLOSED:
                     break
@@ -268,6 +272,7 @@ class WebSocketClient:
                 wait = min(wait, ticks_diff(self._deadline, ticks_ms()))
                 for _, self._flags in self._poller.ipoll(max(wait, 0)):
                     pass
+                self._busy = _CRITICAL
                 if self._flags:
                     self._budget = _BUDGET
                     if self._start < self._end:
@@ -294,8 +299,12 @@ class WebSocketClient:
                             self._finish(-19)
                 elif self._state != _CLOSED and not (self._flags and self._state == _BROKEN):
                     self._finish(-18)
+        except BaseException:
+            if self._busy == _CRITICAL and self._state != _CLOSED:
+                self._finish(-199)
+            raise
         finally:
-            self._busy = False
+            self._busy = 0
         return self._state != _CLOSED or len(self._ended) > 0
 
     def close(self, code=1000, reason=""):
@@ -309,15 +318,18 @@ class WebSocketClient:
             payload = _call("errors", "close_payload", code, reason)
         if self._state == _OPENING:
             self._finish(0)
+        elif self._state == _OPEN:
+            self._enter(_CLOSING)
+            self._status = 0
+            self._close = payload
+            busy = self._busy
+            self._busy = 1
+            try:
+                self._push()
+            finally:
+                self._busy = busy
         elif self._state != _CLOSED:
             self._status = 0
-            if self._state == _OPEN:
-                self._close = payload
-                self._enter(_CLOSING)
-                busy = self._busy
-                self._busy = True
-                self._push()
-                self._busy = busy
 
     def __enter__(self):
         return self
@@ -351,9 +363,9 @@ class WebSocketClient:
         self._pings = 0  # without an answer
         self._flags = 0  # what the poller said last; not 0: there may be something to read
         busy = self._busy
-        self._busy = True
-        self._enter(_OPENING)
+        self._busy = 1
         try:
+            self._enter(_OPENING)
             self._task = self._tx = None
             target = _call("request", "prepare", self, self._url, _call)
             # What lives as long as the connection goes to the low end of the heap, so that large
@@ -375,16 +387,15 @@ class WebSocketClient:
         # The connection is over: its socket is closed, poll() will tell "close".
         if self._status is None:
             self._status = status
-        sock = self._sock
+        if self._sock is not None:
+            try:
+                self._sock.close()
+            except OSError:
+                pass
         self._sock = self._poller = self._task = self._tx = None
         if self._pong or self._close:
             self._pong = self._close = None
         self._flags = 0
-        if sock is not None:
-            try:
-                sock.close()
-            except OSError:
-                pass
         self._enter(_CLOSED)
         self._ended += (self._status,)
         if "uwebsocket_board" in modules:
@@ -431,12 +442,14 @@ class WebSocketClient:
         try:
             while self._start < self._end:
                 began = ticks_ms()
-                n = self._sock.write(self._tx, self._start, self._end - self._start)
+                start = self._start
+                self._start = -1  # for who interrupts the next lines: a part may be out
+                n = self._sock.write(self._tx, start, self._end - start)
+                self._start = start + (n or 0)
                 if n:
                     if ticks_diff(ticks_ms(), began) > 9000:
                         # lwIP has no memory: it waits 10 s, drops the data and says it is sent
                         raise OSError(errno.ENOMEM, "")
-                    self._start += n
                 elif n == 0:
                     raise OSError(errno.ECONNRESET, "")  # how axTLS tells it
                 elif end is None:
@@ -489,8 +502,11 @@ class WebSocketClient:
                     mask(self._tx, memoryview(payload), 0, n, widen(key, n))
                 self._end = _BODY + n
                 payload = None
-        except MemoryError:
-            self._finish(-16)
+        except BaseException as error:
+            memory = isinstance(error, MemoryError)
+            self._finish(-16 if memory else -199)
+            if not memory:
+                raise
 
     # ---- receiving
 
@@ -541,14 +557,15 @@ class WebSocketClient:
                 elif isinstance(error, (OSError, EOFError, MemoryError)):
                     self._failed(error)
                 else:
-                    self._finish(-199)
                     raise
                 return True
             if event is None:
                 handled = True
                 handler = self._handlers.get("connection")
                 if handler:
+                    self._busy = 1
                     handler(self)
+                    self._busy = _CRITICAL
                 continue
             if not event:
                 if self._state == _OPENING:
@@ -596,13 +613,17 @@ class WebSocketClient:
                 "pong" if event == 10 else "data" if event & 0x10 else "receive"
             )
             if not handler:
-                pass
-            elif event == 10:
+                return
+            if event == 10:
+                self._busy = 1
                 handler(self, content)
             elif event & 0x10:
+                self._busy = 1
                 handler(self, content, event & 15, event > 0x20)
             else:
+                self._busy = 1
                 handler(self, content, event)
+            self._busy = _CRITICAL
 
 
 createClient = WebSocketClient  # NodeMCU's name
