@@ -4,7 +4,9 @@ Only the server's address is put in its place. MicroPython has the heap of an ES
 """
 
 import functools
+import re
 import subprocess
+import threading
 
 import build
 import demo
@@ -12,31 +14,57 @@ import rigs
 
 URL = "ws://192.168.1.10:8080/"
 _LONGEST_S = 60
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 _build_once = functools.cache(build.build_all)
 
 
-def run(interpreter, source, folder, replaced):
+def blocks(path):
+    """Return the code blocks of a Markdown file as (language, text)."""
+    return _BLOCK.findall(path.read_text())
+
+
+def programs(path):
+    """Return the Python blocks of a Markdown file as (program, lines that it prints: the text block that follows)."""
+    found = blocks(path)
+    after = [*found[1:], ("", "")]
+    return [
+        (text, printed.splitlines() if language == "text" else [])
+        for (kind, text), (language, printed) in zip(found, after, strict=True)
+        if kind == "python"
+    ]
+
+
+def run(interpreter, source, folder, replaced, enough=None):
     """Run a program in `folder` and return the lines that it printed; AssertionError where it fails.
 
-    `replaced`: {text of the program: what stands there when it runs}, above all {URL: a server's}.
+    `replaced`: {text of the program: what stands there when it runs}, above all {URL: a server's}; `enough`: the number
+    of lines after which it is ended, for a program that has no end.
     """
     for old, new in replaced.items():
         assert old in source, f"the program does not name {old}"
         source = source.replace(old, new)
     (folder / "program.py").write_text(source)
-    options = []
+    options = ["-u"]
     if interpreter != "cpython":
         _build_once()
         options = ["-X", f"heapsize={demo.HEAPS[interpreter]}"]
-    done = subprocess.run(
+    process = subprocess.Popen(
         [*rigs.command(interpreter), *options, "program.py"],
         cwd=folder,
-        env=rigs.device_env(interpreter, built=interpreter != "cpython"),
-        capture_output=True,
+        env=rigs.device_env(interpreter, built=interpreter != "cpython") | {"PYTHONDONTWRITEBYTECODE": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=_LONGEST_S,
-        check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.splitlines()
+    limit = threading.Timer(_LONGEST_S, process.kill)
+    limit.start()
+    lines = []
+    with process:
+        for line in process.stdout:
+            lines.append(line.removesuffix("\n"))
+            if len(lines) == enough:
+                process.kill()
+    limit.cancel()
+    assert process.returncode == 0 or len(lines) == enough, "\n".join(lines)
+    return lines

@@ -1,0 +1,66 @@
+"""README.md: its programs run and print what it says, its commands exist, its figures have their places."""
+
+import re
+
+import pytest
+
+import build
+import echo_server
+import rigs
+import samples
+import uwebsocket_config
+
+README = rigs.ROOT / "README.md"
+PROGRAMS = samples.programs(README)
+COMMANDS = [line for language, text in samples.blocks(README) if language == "sh" for line in text.splitlines()]
+# Settings that config() knows and that have no effect yet
+NOT_YET = ("compression", "reconnect", "reconnect_max_ms", "reconnect_min_ms", "tls")
+# What README.md says to add on a PC
+_LOOP = "while ws.poll(1000): pass"
+
+
+@pytest.fixture(scope="module")
+def url():
+    with echo_server.running() as root:
+        yield root
+
+
+@pytest.mark.parametrize("interpreter", rigs.INTERPRETERS)
+@pytest.mark.parametrize("number", range(len(PROGRAMS)))
+def test_program_of_the_readme_prints_what_it_says(number, interpreter, tmp_path, url):
+    source, lines = PROGRAMS[number]
+    assert lines, "a program without the lines that it prints"
+    if "poll(" not in source:
+        source += _LOOP
+    assert samples.run(interpreter, source, tmp_path, {samples.URL: url}, enough=len(lines)) == lines
+
+
+def test_first_program_of_the_readme_has_less_than_12_lines():
+    assert len(PROGRAMS[0][0].splitlines()) < 12
+    assert _LOOP in README.read_text()
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_command_of_the_readme_exists(line):
+    program, *arguments = line.split("#")[0].split()
+    if program == "make":
+        targets = re.findall(r"^([a-z-]+):", (rigs.ROOT / "Makefile").read_text(), re.MULTILINE)
+        assert set(arguments) <= set(targets)
+        return
+    assert program.startswith(".venv/bin/") and (rigs.ROOT / program).exists()
+    build.build_all()
+    for argument in arguments:
+        if "/" in argument and not argument.startswith(":"):
+            assert list(rigs.ROOT.glob(argument)), f"{argument} names no file"
+
+
+@pytest.mark.parametrize("name", ["size", "bench", "autobahn"])
+def test_figures_in_the_readme_have_one_place(name):
+    text = README.read_text()
+    assert text.count(f"<!-- {name}:begin -->\n") == text.count(f"<!-- {name}:end -->\n") == 1
+
+
+def test_settings_in_the_readme_are_those_of_the_code():
+    cells = re.findall(r"^\| (`[a-z_`, ]+`) \| .+ \| .+ \|$", README.read_text(), re.MULTILINE)
+    named = [name for cell in cells for name in re.findall(r"[a-z_]+", cell)]
+    assert sorted([*named, *NOT_YET]) == sorted(uwebsocket_config.KEYS)
