@@ -51,14 +51,18 @@ _OUT = const(4 | 16)  # POLLOUT, POLLHUP
 _FAILED = const(8 | 16)  # POLLERR, POLLHUP
 
 
-def _call(name, function, *args):
-    # Calls a function of a module that is needed only for a moment: it gives its memory back,
-    # unless it had to be compiled. The frame of a caller would keep it from the collector.
+def _load(name):
+    # What is needed only for a moment gives its memory back, unless it had to be compiled.
     name = "uwebsocket_" + name
     module = __import__(name)
     if not module.__file__.endswith(".py"):
-        modules.pop(name, None)
-    return getattr(module, function)(*args)
+        modules.pop(name)
+    return module
+
+
+def _call(name, function, *args):
+    # Calls a function of such a module, and keeps nothing of it in the frame of the caller.
+    return getattr(_load(name), function)(*args)
 
 
 class WebSocketClient:
@@ -101,8 +105,9 @@ class WebSocketClient:
         self._state = state
         self.connected = state == _OPEN
 
-    def _wait(self, option):
-        self._deadline = ticks_add(ticks_ms(), self._options[option])
+    def _wait(self, n):
+        # gives the state the time of an option
+        self._deadline = ticks_add(ticks_ms(), self._options[n])
 
     # ---- what the user calls
 
@@ -177,7 +182,7 @@ class WebSocketClient:
             wrong = "opcode"
         elif opcode > 8:
             if n > 125 or not fin:
-                wrong = "control"
+                wrong = "send"
         elif self._state == _OPEN:
             if (state is None) == (opcode == 0):
                 wrong = "fin"
@@ -367,12 +372,13 @@ class WebSocketClient:
         try:
             self._enter(_OPENING)
             self._task = self._tx = None
-            target = _call("request", "prepare", self, self._url, _call)
+            target = _call("url", "parse_url", self._url)
+            target = _call("request", "prepare", self, target, _call)
             # What lives as long as the connection goes to the low end of the heap, so that large
             # messages find room in one piece: here, before the socket, and before the receiver.
             gc.collect()
-            # the generator that reads: first opening(), then receiver()
-            self._task = _call("handshake", "opening", self, target)
+            # What reads, one after the other: connect(), the reply's read(), receiver().
+            self._task = _call("connect", "connect", self, target)
             self._run()
         except MemoryError as error:
             self._failed(error)
@@ -401,7 +407,7 @@ class WebSocketClient:
         if "uwebsocket_board" in modules:
             modules["uwebsocket_board"].wake()
 
-    def _failed(self, error, writing=False):
+    def _failed(self, error, write=False):
         # The network stack raised an error. After one while writing, what the server had sent
         # before, above all why it closed, is still read; nothing more is sent.
         if isinstance(error, OSError):
@@ -410,7 +416,7 @@ class WebSocketClient:
             status = _call("errors", "status_of", error)
         except MemoryError:
             status = -101
-        if writing and self._state == _OPEN:
+        if write and self._state == _OPEN:
             self._status = status
             self._start = self._end = 0
             self._enter(_BROKEN)
@@ -478,30 +484,30 @@ class WebSocketClient:
             self._poller.modify(self._sock, _IN)
         return True
 
-    def _push(self, first=0, payload=None):
-        # Sends the control frames that are due, as far as there is room; `first`, `payload`: one
+    def _push(self, first=0, data=None):
+        # Sends the control frames that are due, as far as there is room; `first`, `data`: one
         # more of them.
         try:
             while self._flush():
-                if payload is None:
+                if data is None:
                     if self._pong is not None:
-                        payload = self._pong
+                        data = self._pong
                         self._pong = None
                         first = 0x8A
                     elif self._close is not None:
-                        payload = self._close
+                        data = self._close
                         self._close = None
                         first = 0x88
                     else:
                         self._poller.modify(self._sock, _IN)
                         break
-                n = len(payload)
+                n = len(data)
                 key = urandom(4)
                 self._start = self._end = header(self._tx, first, n, key)
                 if n:
-                    mask(self._tx, memoryview(payload), 0, n, widen(key, n))
+                    mask(self._tx, memoryview(data), 0, n, widen(key, n))
                 self._end = _BODY + n
-                payload = None
+                data = None
         except BaseException as error:
             memory = isinstance(error, MemoryError)
             self._finish(-16 if memory else -199)
@@ -510,7 +516,7 @@ class WebSocketClient:
 
     # ---- receiving
 
-    def _read(self, buffer, offset, n):
+    def _read(self, buffer, start, n):
         # For the receiver: what is there of n bytes, within the budget of this poll().
         if self._budget <= 0:
             return 0
@@ -518,15 +524,15 @@ class WebSocketClient:
         if self._flags & _FAILED:
             # after a reset, readinto() of more than there is would lose what there is
             try:
-                data = self._sock.recv(min(n, _LARGE))
-                n = len(data)
-                buffer[offset : offset + n] = data
+                part = self._sock.recv(min(n, _LARGE))
+                n = len(part)
+                buffer[start : start + n] = part
             except OSError as error:
                 if error.errno != errno.EAGAIN:
                     raise
                 n = None
-        elif offset:
-            n = self._sock.readinto(memoryview(buffer)[offset : offset + n])
+        elif start:
+            n = self._sock.readinto(memoryview(buffer)[start : start + n])
         else:
             n = self._sock.readinto(buffer, n)
         if n:
@@ -545,9 +551,12 @@ class WebSocketClient:
             try:
                 try:
                     event = next(self._task)
-                except StopIteration:  # opening() has done its work
+                except StopIteration as stop:
                     self._task = event = None
                     gc.collect()
+                    if stop.value:
+                        self._task = _call("reply", "read", self, stop.value)
+                        continue
                     self._tx = bytearray(_BODY + _SMALL)  # the scratch buffer
                     self._task = receiver(self._read, self._handlers, self._options[_MAX_MESSAGE])
                     self._enter(_OPEN)
@@ -627,3 +636,11 @@ class WebSocketClient:
 
 
 createClient = WebSocketClient  # NodeMCU's name
+
+if not __file__.endswith(".py"):
+    # The names in these modules stay when they go. Taken in now, they lie at the low end of the
+    # heap, not amid the room for messages; and a module that is missing is missed at once.
+    for _name in ("url", "request", "connect", "reply"):
+        gc.collect()
+        _load(_name)
+    gc.collect()

@@ -4,7 +4,7 @@
 Loaded when `config()` is called, and let go again.
 """
 
-# The order is that of the indices in uwebsocket_client and uwebsocket_handshake. The
+# The order is that of the indices in the other modules. The
 # limits are those of an integer; 1 << 29 is the range of utime.ticks_add.
 KEYS = (
     "headers",

@@ -12,7 +12,7 @@ from uwebsocket_protocol import utf8
 _TEXTS = {
     "event": "on: unknown event {!r} (connection, receive, data, pong, close)",
     "opcode": "send: opcode must be 0, 1, 2, 9 or 10, not {!r}",
-    "control": "send: a ping or pong holds at most 125 bytes, in one frame",
+    "send": "send: a ping or pong holds at most 125 bytes, in one frame",
     "fin": "send: a fragmented message goes on with opcode 0 and ends with fin=True",
     "text": "send: text must be UTF-8",
     "code": "close: code must be 1000 to 1003, 1007 to 1014 or 3000 to 4999, not {!r}",

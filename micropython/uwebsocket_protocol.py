@@ -100,25 +100,21 @@ def utf8(data, start, end, state):
     return state
 
 
-def _decode(data):
-    return str(data, "utf8")
-
-
-def _allocate(make, size):
+def _allocate(function, n):
     # what a collection cannot help raises again
     try:
-        return make(size)
+        return function(n)
     except (MemoryError, OverflowError):
         gc.collect()
-        return make(size)
+        return function(n)
 
 
-def _text(message, state, checked):
+def _text(message, state, start):
     # The message as a str, or a status. The interpreter checks how characters are put
     # together, but lets overlong forms, surrogates and values above U+10FFFF pass: only the
-    # bytes that can begin one of those send the message through the strict check.
+    # bytes that can begin one of those send the message through the strict check, from `start`.
     try:
-        text = _allocate(_decode, message)
+        text = _allocate(lambda data: str(data, "utf8"), message)
     except UnicodeError:
         return -207
     except MemoryError:
@@ -128,7 +124,7 @@ def _text(message, state, checked):
         for byte in b"\xc0\xc1\xe0\xed\xf0\xf4\xf5\xf6\xf7":
             lead[0] = byte
             if lead in message:
-                return -207 if utf8(message, checked, len(message), state) else text
+                return -207 if utf8(message, start, len(message), state) else text
     return text
 
 
@@ -213,7 +209,8 @@ def receiver(read, handlers, max_message):
             if not pieces:
                 n = len(message) if message is not None else 0
                 want = -11 if not code else -8 if fin else -10
-                if max_message is not None and n + rest > max_message:
+                # no heap holds a gigabyte; a later fragment would grow until it has failed
+                if rest >> 30 or max_message is not None and n + rest > max_message:
                     yield want
                     return
                 if code:

@@ -5,27 +5,30 @@ import sys
 
 import size_client
 
-allocated = 0
+kept = None
 messages = 0
 
 
 def on_receive(ws, message, opcode):
-    global allocated, messages
-    allocated = gc.mem_alloc()
+    global kept, messages
+    kept = message
     messages += 1
 
 
 def receive(ws):
-    """Ask for a message and return what the heap held between the question and the answer."""
+    """Ask for a message and return what the heap gained from the question to the answer."""
+    global kept
     wanted = messages + 1
+    kept = None
     gc.collect()
     gc.disable()
     ws.send("")
     before = gc.mem_alloc()
     for _ in range(100):
         if messages == wanted:
+            allocated = gc.mem_alloc() - before
             gc.enable()
-            return allocated - before
+            return allocated
         ws.poll(1000)
     raise RuntimeError("no message came")
 

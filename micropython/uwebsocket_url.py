@@ -1,0 +1,88 @@
+# uwebsocket_url: takes a WebSocket URL apart. MIT licence, see LICENSE.
+"""RFC 6455 3 and RFC 3986 3, strict enough that nothing can be smuggled into a request.
+
+The first of four modules that open a connection, each loaded when its turn has come and let go
+again: url, request, connect, reply. The names in them would stay in the interpreter all the same,
+so they have few, and compare bytes, which are no names.
+"""
+
+from binascii import b2a_base64, unhexlify
+
+
+def parse_url(url):
+    """Take a WebSocket URL apart (RFC 6455 3, RFC 3986 3).
+
+    `url`: `str`. Returns `(tls, host, port, path, authorization)`: `host` and `path` (with the
+    query) as bytes, `host` without the brackets of IPv6, `authorization` the value of that header
+    or `None`; or the status, -1 to -4.
+    """
+    try:
+        url = url.encode()
+    except UnicodeError:
+        return -4
+    i = 0
+    for c in url:
+        # white space and controls, in UTF-8 up to U+00A0, and surrogates
+        if c <= 0x20 or c == 0x7F or i == 0xC2 and c <= 0xA0 or i == 0xED and c >= 0xA0:
+            return -4
+        i = c
+    i = url.find(b":")
+    if not 1 < i < 4 or url[:i].lower() != b"wss"[:i] or url[i : i + 3] != b"://":
+        return -1
+    port = 443 if i > 2 else 80
+    path = url[i + 3 :].split(b"#", 1)[0]
+    i = 0
+    while i < len(path) and path[i] not in b"/?":
+        i += 1
+    host = path[:i]
+    path = path[i:]
+
+    authorization = None
+    i = host.rfind(b"@")
+    if i >= 0:
+        user = host[:i].split(b"%")
+        if max(host) > 0x7E:
+            return -4
+        try:
+            for c in range(1, len(user)):
+                if len(user[c]) < 2:
+                    return -4
+                user[c] = unhexlify(user[c][:2]) + user[c][2:]
+        except ValueError:
+            return -4
+        if b":" not in host[:i]:
+            user.append(b":")
+        authorization = b"Basic " + b2a_base64(b"".join(user))[:-1]
+        host = host[i + 1 :]
+
+    literal = host[:1] == b"["
+    i = host.find(b"]" if literal else b":")
+    digits = host[i:] if i >= 0 else b""
+    host = host[literal : i if i >= 0 else len(host)]
+    if literal:
+        if digits[1:2] not in (b"", b":") or not digits:
+            return -4
+        digits = digits[1:]
+    if len(host) > 256:
+        return -2
+    if not host:
+        return -4
+    for c in host:
+        if not (
+            0x30 <= c <= 0x39 or 0x61 <= c | 0x20 <= 0x7A or c in (b":.%" if literal else b"-._~")
+        ):
+            return -4
+    tls = port > 80
+    if digits:
+        digits = digits[1:]
+        if not digits.isdigit() or len(digits) > 9 or not 0 < int(digits) < 65536:
+            return -3
+        port = int(digits)
+
+    encoded = bytearray(b"" if path[:1] == b"/" else b"/")
+    for c in path:
+        if c > 0x7E or c in b'"<>\\^`{|}':
+            encoded.extend(b"%%%02X" % c)
+        else:
+            encoded.append(c)
+    return tls, host, port, bytes(encoded), authorization
