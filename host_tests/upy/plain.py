@@ -4,7 +4,7 @@ import binascii
 import hashlib
 import json
 
-_SHOWN = 48
+_SHOWN = 250
 
 
 def plain(value):
@@ -15,6 +15,8 @@ def plain(value):
         return "hex " + binascii.hexlify(value).decode()
     if isinstance(value, str) and len(value) > _SHOWN:
         return "str of {}".format(plain(value.encode()))
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
         return [plain(item) for item in value]
     return value
