@@ -1,0 +1,89 @@
+"""uwebsocket_errors: statuses of errors, Close codes of statuses, buffers as bytes, on every interpreter and port."""
+
+import array
+import sys
+
+import pytest
+
+import fakes
+import rigs
+from programs import told
+from servers import wire
+from upy.plain import plain
+
+_EACH = pytest.mark.parametrize("interpreter", rigs.INTERPRETERS)
+
+_STATUSES = {
+    "ENOMEM": -101,
+    "ENOBUFS": -101,
+    "ETIMEDOUT": -103,
+    "EHOSTUNREACH": -104,
+    "ECONNABORTED": -108,
+    "ECONNRESET": -109,
+    "EPIPE": -109,
+    "ECONNREFUSED": -111,
+    "EBADF": -199,
+    "ENOTCONN": -199,
+    "EINVAL": -199,
+    "EALREADY": -199,
+}
+_OTHERS = {"ENETUNREACH": -104, "EAGAIN": -199, "unknown": -199, "tls": -199, "zero": -199}
+
+
+def _told(interpreter):
+    return told(interpreter, "error_program.py")
+
+
+@_EACH
+@pytest.mark.parametrize(("name", "status"), [*_STATUSES.items(), *_OTHERS.items()])
+def test_status_of_an_os_error_of_either_sign_goes_by_its_meaning(interpreter, name, status):
+    assert _told(interpreter)[name] == [status, status]
+
+
+@pytest.mark.parametrize("port", fakes.PORTS)
+@pytest.mark.parametrize(("name", "status"), _STATUSES.items())
+@pytest.mark.parametrize("sign", [1, -1])
+def test_status_of_a_ports_own_number_goes_by_its_meaning(port, name, status, sign):
+    with fakes.board(port) as board:
+        error = board.execute(f"error = OSError({sign * board.profile.numbers[name]}, '')")["error"]
+        assert board.load("uwebsocket_errors").status_of(error) == status
+
+
+@_EACH
+@pytest.mark.parametrize(("name", "expected"), [("no-number", [-199, -199]), ("end", -99), ("memory", -101)])
+def test_status_of_other_errors_is_told(interpreter, name, expected):
+    assert _told(interpreter)[name] == expected
+
+
+_CODES = {-8: 1009, -10: 1009, -11: 1009, -13: 1009, -15: 1002, -16: 1011, -19: 1001, -202: 1002, -207: 1007}
+
+
+@_EACH
+@pytest.mark.parametrize(("status", "code"), _CODES.items())
+def test_close_code_of_a_status_is_that_of_the_table(interpreter, status, code):
+    assert _told(interpreter)[f"close of {status}"] == plain(wire.close_payload(code))
+
+
+_WORDS = array.array("H", (0x0102, 0xFF00, 7))
+_BUFFERS = {
+    "array-of-words": _WORDS.tobytes(),
+    "array-of-bytes": b"\1\2\3",
+    "array-of-long": array.array("I", (1, 1 << 30)).tobytes(),
+    "array-empty": b"",
+    "memoryview": b"abcdef",
+    "memoryview-of-a-part": b"cde",
+    "memoryview-empty": b"",
+    "memoryview-of-words": _WORDS.tobytes(),
+}
+
+
+@_EACH
+@pytest.mark.parametrize(("name", "data"), _BUFFERS.items(), ids=_BUFFERS)
+def test_bytes_of_a_buffer_are_its_memory(interpreter, name, data):
+    assert _told(interpreter)[name] == ["memoryview", plain(data), len(data)]
+
+
+@_EACH
+def test_bytes_of_a_buffer_are_no_copy(interpreter):
+    assert _told(interpreter)["no-copy"] == plain(b"11")
+    assert sys.byteorder == "little", "the table is written for it"
