@@ -1,4 +1,4 @@
-"""reply() of uwebsocket_handshake: what the server answers, on every interpreter, cut at every byte."""
+"""reply() of uwebsocket_reply: what the server answers, on every interpreter, cut at every byte."""
 
 import pytest
 from hypothesis import example, given, settings

@@ -8,8 +8,8 @@ import rigs
 from programs import told
 from servers import wire
 from upy.handshake_cases import ACCEPT, KEY, REQUESTS, URLS
+from upy.handshake_player import requested
 from upy.plain import plain
-from uwebsocket_request import request
 
 
 @pytest.mark.parametrize("interpreter", rigs.INTERPRETERS)
@@ -27,18 +27,18 @@ def test_request_of_the_table_has_exactly_its_lines(interpreter, name, lines, of
 @pytest.mark.parametrize("url", [pytest.param(case[1], id=case[0]) for case in URLS if isinstance(case[2], int)])
 def test_request_of_a_bad_url_is_its_status(url):
     expected = next(case[2] for case in URLS if case[1] == url)
-    assert request(url, {}, (), KEY) == expected
+    assert requested(url, {}, (), KEY) == expected
 
 
 @settings(max_examples=50, deadline=None)
 @given(key=st.binary(min_size=16, max_size=16))
 def test_request_with_any_key_expects_the_accept_of_the_rfc(key):
-    text, accept, _ = request("ws://h/", {}, (), key)[3:]
+    text, accept, _ = requested("ws://h/", {}, (), key)
     sent = next(line for line in text.decode().split("\r\n") if line.startswith("Sec-WebSocket-Key: "))
     assert accept.decode() == wire.accept_value(sent.partition(": ")[2])
 
 
 def test_request_leaves_the_headers_and_protocols_alone():
     headers, protocols = {"Host": "a", "Sec-WebSocket-Protocol": "x"}, ["y"]
-    request("ws://h/", headers, protocols, KEY)
+    requested("ws://h/", headers, protocols, KEY)
     assert (headers, protocols) == ({"Host": "a", "Sec-WebSocket-Protocol": "x"}, ["y"])

@@ -1,4 +1,4 @@
-"""parse_url() of uwebsocket_request: URLs good and bad, on every interpreter."""
+"""parse_url() of uwebsocket_url: URLs good and bad, on every interpreter."""
 
 import base64
 import re
@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 import rigs
 from programs import told
 from upy.handshake_cases import KEY, URLS
+from upy.handshake_player import requested
 from upy.plain import plain
-from uwebsocket_request import parse_url, request
+from uwebsocket_url import parse_url
 
 _STATUSES = (-1, -2, -3, -4)
 
@@ -60,10 +61,10 @@ def test_url_of_any_text_is_taken_apart_or_refused(url):
 @given(url=_URLS)
 @example(url="ws://u:%0d%0aX:1@h/%0d%0a?%0a")
 def test_url_of_any_text_adds_no_line_to_the_request(url):
-    made = request(url, {}, (), KEY)
+    made = requested(url, {}, (), KEY)
     if isinstance(made, int):
         return
-    lines = made[3].split(b"\r\n")
+    lines = made[0].split(b"\r\n")
     authorized = parse_url(url)[4] is not None
     assert len(lines) == 7 + authorized + 2 and lines[-2:] == [b"", b""]
     assert re.fullmatch(rb"GET /[!-~]* HTTP/1.1", lines[0])

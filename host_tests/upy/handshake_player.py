@@ -1,11 +1,19 @@
-"""Plays a server's reply to uwebsocket_handshake as a socket would bring it, and notes what it says."""
+"""Plays both sides of the opening handshake: a request for a URL, and a reply as a socket would bring it."""
 
-from uwebsocket_handshake import reply
+from uwebsocket_reply import reply
+from uwebsocket_request import request
+from uwebsocket_url import parse_url
 
 WAITING = "waiting"
 
 _IDLE_STEPS = 3  # without anything to read, at the end
 _CUT_EVERYWHERE = 400
+
+
+def requested(url, headers, protocols, key):
+    """Return the status of a bad URL, or (the bytes to send, the accept that is expected, the subprotocols)."""
+    target = parse_url(url)
+    return target if isinstance(target, int) else request(target, headers, protocols, key)[3:]
 
 
 class Lines:

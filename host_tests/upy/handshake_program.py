@@ -1,4 +1,4 @@
-"""Tells what uwebsocket_request and uwebsocket_handshake make of the tables: `handshake_program.py TOPIC`.
+"""Tells what comes of the tables of the opening handshake: `handshake_program.py TOPIC`.
 
 Topics: urls, requests, replies.
 """
@@ -6,10 +6,10 @@ Topics: urls, requests, replies.
 import sys
 
 import handshake_cases
-from handshake_player import play_all_ways
+from handshake_player import play_all_ways, requested
 from plain import tell
 
-from uwebsocket_request import parse_url, request
+from uwebsocket_url import parse_url
 
 AFTER = b"\x81\x02hi\r\n\r\n"  # the first message, which may come in the same segment as the reply
 
@@ -21,7 +21,7 @@ def topic_urls():
 
 def topic_requests():
     for name, url, headers, protocols, _, _ in handshake_cases.REQUESTS:
-        text, accept, offered = request(url, headers, protocols, handshake_cases.KEY)[3:]
+        text, accept, offered = requested(url, headers, protocols, handshake_cases.KEY)
         tell(name, [[line.decode() for line in text.split(b"\r\n")], accept, offered])
 
 
