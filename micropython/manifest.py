@@ -1,0 +1,25 @@
+# manifest.py: freezes the client into a firmware. MIT licence, see LICENSE.
+"""Include this file in the manifest of a board's firmware:
+
+    include("<path of this folder>/manifest.py")
+
+Frozen code runs from flash and takes next to no heap. `masker=False` leaves the machine code out, for a build
+that has no instruction set to compile it for (the unix port names none by itself).
+"""
+
+options.defaults(masker=True)
+
+for name in (
+    "uwebsocket_board.py",
+    "uwebsocket_client.py",
+    "uwebsocket_config.py",
+    "uwebsocket_connect.py",
+    "uwebsocket_errors.py",
+    "uwebsocket_protocol.py",
+    "uwebsocket_reply.py",
+    "uwebsocket_request.py",
+    "uwebsocket_url.py",
+):
+    module(name, opt=3)
+if options.masker:
+    module("uwebsocket_mask.py", opt=3)
