@@ -1,0 +1,53 @@
+"""The documents: what they name exists, and what the code can say is in them."""
+
+import ast
+import re
+import tomllib
+
+import pytest
+
+import rigs
+
+PAGES = [*sorted(rigs.ROOT.glob("*.md")), *sorted((rigs.ROOT / "docs").glob("*.md"))]
+TARGETS = re.findall(r"^([a-z-]+):", (rigs.ROOT / "Makefile").read_text(), re.MULTILINE)
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+
+
+@each_page
+def test_links_of_a_page_lead_to_files(page):
+    links = re.findall(r"\]\(([^)]+)\)", page.read_text())
+    assert {link for link in links if "://" not in link and not (page.parent / link).exists()} == set()
+
+
+@each_page
+def test_files_and_modules_of_a_page_exist(page):
+    text = page.read_text()
+    paths = re.findall(r"`((?:micropython|host_tests|tools|docs|boards)/[\w./*]*)`", text)
+    modules = re.findall(r"\buwebsocket_[a-z]+", text)
+    missing = [path for path in paths if not list(rigs.ROOT.glob(path))]
+    missing += [name for name in modules if not (rigs.DEVICE / f"{name}.py").exists()]
+    assert missing == []
+
+
+@each_page
+def test_make_targets_of_a_page_exist(page):
+    named = re.findall(r"`make ([a-z-]+)|^ *make ([a-z-]+)", page.read_text(), re.MULTILINE)
+    assert {one or other for one, other in named} <= set(TARGETS)
+
+
+def test_status_that_the_code_can_tell_is_explained():
+    told = {
+        -node.operand.value
+        for path in rigs.DEVICE.glob("uwebsocket_*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant)
+    }
+    explained = re.findall(r"^\| (-?\d+) \|", (rigs.ROOT / "docs" / "statuses.md").read_text(), re.MULTILINE)
+    assert len(explained) == len(set(explained))
+    assert set(map(int, explained)) == told | {0}
+
+
+def test_first_entry_of_the_changelog_is_this_version():
+    version = tomllib.loads((rigs.ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert re.findall(r"^## (\S+?),? ", (rigs.ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[0] == version
