@@ -10,22 +10,22 @@ import machine
 from micropython import const, schedule
 import sys
 import usocket
+from utime import ticks_diff, ticks_ms
 
 # Indices of the options, see KEYS in uwebsocket_config
-_CONNECT_TIMEOUT = const(2)
 _BACKGROUND = const(13)
 _TIMER = const(14)
 
 _PERIOD_MS = const(50)
 
-_clients = []  # those that run in the background and are not closed
+_clients = ()  # those that run in the background and are not closed
 _timer = None
 _period = 0
 _scheduled = False
 
 
-def _link_is_up():
-    # False where a station interface is in use without a link, and no access point serves instead
+def link_is_up():
+    """Return False where a Wi-Fi station is in use without a link, and no access point instead."""
     try:
         import network
 
@@ -39,7 +39,10 @@ def _link_is_up():
 
 def _start_timer(period, number):
     global _timer, _period
-    if _timer is not None and period >= _period:
+    if _timer is not None:
+        if period < _period:
+            _timer.init(period=period, mode=machine.Timer.PERIODIC, callback=wake)
+            _period = period
         return
     # Virtual timers come with MicroPython 1.29 on the ESP32; before, the hardware timers are
     # tried from the last, the C3 has two. The ESP8266 takes any number.
@@ -57,21 +60,28 @@ def _start_timer(period, number):
     raise ValueError("config: this board has no timer {}".format(number))
 
 
+def _forget(ws):
+    # a tuple, for a handler may change it while _serve() goes through it
+    global _clients
+    _clients = tuple([other for other in _clients if other is not ws])
+
+
 def start(ws):
     """Let the client `ws` run in the background if it is configured so.
 
     Returns whether the network can be used: False while the Wi-Fi is down.
     Raises `ValueError` for a timer that the board does not have.
     """
+    global _clients
+    _forget(ws)
     period = ws._options[_BACKGROUND]
     if period is not False:
-        if ws not in _clients:
-            _clients.append(ws)
         # A Timer of the ESP8266 is not stopped by a soft reset and then writes into memory that
         # is in other use, so there the socket callback alone serves unless a period was given.
         if sys.platform != "esp8266" or period is not True:
             _start_timer(_PERIOD_MS if period is True else period, ws._options[_TIMER])
-    return _link_is_up()
+        _clients += (ws,)
+    return link_is_up()
 
 
 def watch(ws):
@@ -88,9 +98,8 @@ def watch(ws):
         pass
     if _timer is not None:
         return False
-    for _ in ws._poller.ipoll(ws._options[_CONNECT_TIMEOUT]):
+    for _ in ws._poller.ipoll(max(0, ticks_diff(ws._deadline, ticks_ms()))):
         pass
-    wake()
     return True
 
 
@@ -98,29 +107,24 @@ def wake(_=None):
     """Have all clients polled soon. May be called from an interrupt."""
     global _scheduled
     if _clients and not _scheduled:
+        _scheduled = True
         try:
             schedule(_serve, 0)
-            _scheduled = True
         except RuntimeError:  # the queue is full: the next tick or packet tries again
-            pass
+            _scheduled = False
 
 
 def _serve(_):
     global _scheduled, _timer
     _scheduled = False
-    i = len(_clients)
-    while i:
-        i -= 1
-        ws = _clients[i]
+    for ws in _clients:
         try:
             alive = ws.poll()
         except BaseException as error:
             sys.print_exception(error)
             alive = True
         if not alive:
-            _clients.pop(i)
-        elif ws._flags or ws._ended:
-            wake()
+            _forget(ws)
     if not _clients and _timer is not None:
         _timer.deinit()
         _timer = None

@@ -241,7 +241,7 @@ class WebSocketClient:
                         self._fail(-16)
             raise
         finally:
-            self._busy = busy
+            self._leave(busy)
             if self._tx is not None and self._start >= self._end:
                 self._tx = small
 
@@ -253,6 +253,7 @@ class WebSocketClient:
         raises comes out here.
         """
         if self._busy:
+            self._flags |= 1  # there may be something to read, see _leave()
             return True
         try:
             end = ticks_add(ticks_ms(), min(timeout_ms, (1 << 29) - 1))
@@ -309,7 +310,7 @@ class WebSocketClient:
                 self._finish(-199)
             raise
         finally:
-            self._busy = 0
+            self._leave(0)
         return self._state != _CLOSED or len(self._ended) > 0
 
     def close(self, code=1000, reason=""):
@@ -321,20 +322,20 @@ class WebSocketClient:
         payload = b"\x03\xe8"
         if code != 1000 or reason != "":
             payload = _call("errors", "close_payload", code, reason)
-        if self._state == _OPENING:
-            self._finish(0)
-        elif self._state == _OPEN:
-            self._enter(_CLOSING)
-            self._status = 0
-            self._close = payload
-            busy = self._busy
-            self._busy = 1
-            try:
+        busy = self._busy
+        try:
+            if self._state == _OPENING:
+                self._finish(0)
+            elif self._state == _OPEN:
+                self._enter(_CLOSING)
+                self._status = 0
+                self._close = payload
+                self._busy = 1
                 self._push()
-            finally:
-                self._busy = busy
-        elif self._state != _CLOSED:
-            self._status = 0
+            elif self._state != _CLOSED:
+                self._status = 0
+        finally:
+            self._leave(busy)
 
     def __enter__(self):
         return self
@@ -380,6 +381,7 @@ class WebSocketClient:
             # What reads, one after the other: connect(), the reply's read(), receiver().
             self._task = _call("connect", "connect", self, target)
             self._run()
+            self._flags |= 1  # the background looks at once, for nothing may come
         except MemoryError as error:
             self._failed(error)
         except BaseException:
@@ -387,7 +389,14 @@ class WebSocketClient:
                 self._finish(-199)
             raise
         finally:
-            self._busy = busy
+            self._leave(busy)
+
+    def _leave(self, busy):
+        # A method ends. What the background could not do meanwhile, or what is left, it does soon.
+        self._busy = busy
+        if not busy and (self._ended or self._state and self._flags):
+            if "uwebsocket_board" in modules:
+                modules["uwebsocket_board"].wake()
 
     def _finish(self, status):
         # The connection is over: its socket is closed, poll() will tell "close".
@@ -404,8 +413,6 @@ class WebSocketClient:
         self._flags = 0
         self._enter(_CLOSED)
         self._ended += (self._status,)
-        if "uwebsocket_board" in modules:
-            modules["uwebsocket_board"].wake()
 
     def _failed(self, error, write=False):
         # The network stack raised an error. After one while writing, what the server had sent
@@ -422,8 +429,6 @@ class WebSocketClient:
             self._enter(_BROKEN)
             self._deadline = ticks_ms()
             self._flags |= 1
-            if "uwebsocket_board" in modules:
-                modules["uwebsocket_board"].wake()
         else:
             self._finish(status)
 
