@@ -3,11 +3,13 @@
 PYTHON3 ?= python3
 PYTHON  := .venv/bin/python
 URL     ?=
+SEED    ?=
+RUNS    ?=
 ARGS    ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo test size bench autobahn lint clean pytest size-check left-out
+.PHONY: help setup build demo test size bench autobahn faults lint clean pytest size-check left-out
 
 help:
 	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +33,9 @@ bench: build  ## measure speed against raw sockets
 
 autobahn: build  ## run the Autobahn test suite on every interpreter (some minutes)
 	@$(PYTHON) tools/autobahn.py $(ARGS)
+
+faults: build  ## play rounds behind a proxy that corrupts, stalls and resets (SEED=... RUNS=...)
+	@$(PYTHON) tools/faults.py $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 lint: setup  ## check the style of the Python files
 	@.venv/bin/ruff check
