@@ -181,21 +181,39 @@ def test_receiver_any_bytes_take_no_more_memory_than_came_or_may(stream, announc
     assert peak < most + len(stream) * 3 + held + _FRAMEWORK_BYTES
 
 
-def test_receiver_after_many_messages_keeps_nothing_of_them():
-    stream = wire.frame(wire.TEXT, b"a" * 50000) + wire.frame(wire.PING, b"p" * 125)
-    feed = Feed([stream] * 3)
-    task = receiver(feed.read, {}, None)
+def _kept_after(chunks, data):
+    """Return the bytes that the receiver holds once all was read and handed over."""
+    feed = Feed(chunks)
     tracemalloc.start()
     try:
+        task = receiver(feed.read, {"data": feed} if data else {}, None)
         for event in task:
             if event:
                 next(task)
             elif feed.over():
                 break
-        kept, _ = tracemalloc.get_traced_memory()
+        return tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
-    assert kept < _FRAMEWORK_BYTES
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        wire.frame(wire.TEXT, b"a" * 50000),
+        wire.frame(wire.BINARY, b"a" * 500, fin=False) + wire.frame(wire.CONTINUATION, b"b" * 50000),
+        wire.frame(wire.PING, b"p" * 125) * 20,
+    ],
+    ids=["text", "fragments", "pings"],
+)
+def test_receiver_after_messages_keeps_nothing_of_them(stream):
+    nothing = _kept_after([], False)
+    assert _kept_after([stream] * 3, False) < nothing + 300
+
+
+def test_receiver_after_pieces_keeps_one_buffer():
+    nothing = _kept_after([], True)
+    assert _kept_after([wire.frame(wire.BINARY, bytes(50000))], True) < nothing + 900
 
 
 def test_receiver_ten_thousand_empty_fragments_are_one_message():
