@@ -28,6 +28,8 @@ _SEND_TIMEOUT = const(4)
 _PING_INTERVAL = const(5)
 _PING_LIMIT = const(6)
 _MAX_MESSAGE = const(7)
+_RECONNECT = const(9)
+_RECONNECT_MAX = const(11)
 
 # States
 _CLOSED = const(0)
@@ -85,6 +87,8 @@ class WebSocketClient:
     _pong = _close = None  # payloads of frames to be sent
     _text = None  # of a message sent in fragments: its utf8() state, -1 for binary
     _ended = ()  # statuses of connections that "close" has not told yet
+    _tries = 0  # to reconnect, since a connection stood for long
+    _found = None  # the addresses of the last connection, for the next one
 
     # The defaults, in the order of KEYS in uwebsocket_config
     _config = (None, (), 10000, 5000, 10000, 30000, 2, None, None, False, 1000, 60000, False, True, None)
@@ -148,6 +152,10 @@ class WebSocketClient:
         if self._state not in (_CLOSED, _WAITING):
             raise OSError(errno.EALREADY, "connect")
         self._url = url
+        if self._tries:
+            self._tries = 0
+        if self._found:
+            self._found = None
         self._open()
 
     def send(self, message, opcode=None, fin=True):
@@ -276,8 +284,12 @@ class WebSocketClient:
                 if self._flags:
                     wait = 0
                 wait = min(wait, ticks_diff(self._deadline, ticks_ms()))
-                for _, self._flags in self._poller.ipoll(max(wait, 0)):
-                    pass
+                wait = max(wait, 0)
+                if self._state == _WAITING:
+                    sleep_ms(wait)
+                else:
+                    for _, self._flags in self._poller.ipoll(wait):
+                        pass
                 self._busy = _CRITICAL
                 if self._flags:
                     self._budget = _BUDGET
@@ -303,10 +315,17 @@ class WebSocketClient:
                         self._fail(-19)
                         if self._state != _CLOSED:
                             self._finish(-19)
+                elif self._state == _WAITING:
+                    # no attempt while the Wi-Fi is down
+                    board = modules.get("uwebsocket_board")
+                    if board and not board.link_is_up():
+                        self._deadline = ticks_add(ticks_ms(), 500)
+                    else:
+                        self._open()
                 elif self._state != _CLOSED and not (self._flags and self._state == _BROKEN):
                     self._finish(-18)
         except BaseException:
-            if self._busy == _CRITICAL and self._state != _CLOSED:
+            if self._busy == _CRITICAL and _CLOSED < self._state < _WAITING:
                 self._finish(-199)
             raise
         finally:
@@ -332,6 +351,8 @@ class WebSocketClient:
                 self._close = payload
                 self._busy = 1
                 self._push()
+            elif self._state == _WAITING:
+                self._enter(_CLOSED)
             elif self._state != _CLOSED:
                 self._status = 0
         finally:
@@ -367,6 +388,7 @@ class WebSocketClient:
         self._sock = self._poller = None
         self._start = self._end = 0  # what is to be written of the scratch buffer
         self._pings = 0  # without an answer
+        self._since = None  # when it was open
         self._flags = 0  # what the poller said last; not 0: there may be something to read
         busy = self._busy
         self._busy = 1
@@ -379,7 +401,7 @@ class WebSocketClient:
             # messages find room in one piece: here, before the socket, and before the receiver.
             gc.collect()
             # What reads, one after the other: connect(), the reply's read(), receiver().
-            self._task = _call("connect", "connect", self, target)
+            self._task = _call("connect", "connect", self, target, _call)
             self._run()
             self._flags |= 1  # the background looks at once, for nothing may come
         except MemoryError as error:
@@ -413,6 +435,13 @@ class WebSocketClient:
         self._flags = 0
         self._enter(_CLOSED)
         self._ended += (self._status,)
+        if self._options[_RECONNECT] and self._status < -4:
+            try:
+                status = _call("errors", "delay", self)
+            except MemoryError:
+                status = self._options[_RECONNECT_MAX]
+            self._enter(_WAITING)
+            self._deadline = ticks_add(ticks_ms(), status)
 
     def _failed(self, error, write=False):
         # The network stack raised an error. After one while writing, what the server had sent
@@ -420,7 +449,7 @@ class WebSocketClient:
         if isinstance(error, OSError):
             self.errno = error.errno
         try:
-            status = _call("errors", "status_of", error)
+            status = _call("errors", "status_of", error, self._state == _OPENING)
         except MemoryError:
             status = -101
         if write and self._state == _OPEN:
@@ -478,7 +507,7 @@ class WebSocketClient:
                     self._poller.modify(self._sock, _OUT)
                     for _ in self._poller.ipoll(wait):
                         pass
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self._failed(error, True)
             if end is not None:
                 raise OSError(errno.ENOTCONN, "send")
@@ -526,7 +555,7 @@ class WebSocketClient:
         if self._budget <= 0:
             return 0
         n = min(n, self._budget)
-        if self._flags & _FAILED:
+        if self._flags & _FAILED and hasattr(self._sock, "recv"):
             # after a reset, readinto() of more than there is would lose what there is
             try:
                 part = self._sock.recv(min(n, _LARGE))
@@ -564,11 +593,12 @@ class WebSocketClient:
                         continue
                     self._tx = bytearray(_BODY + _SMALL)  # the scratch buffer
                     self._task = receiver(self._read, self._handlers, self._options[_MAX_MESSAGE])
+                    self._since = ticks_ms()
                     self._enter(_OPEN)
             except BaseException as error:
                 if isinstance(error, MemoryError) and self._state == _OPEN:
                     self._fail(-8)
-                elif isinstance(error, (OSError, EOFError, MemoryError)):
+                elif isinstance(error, (OSError, EOFError, MemoryError, ValueError)):
                     self._failed(error)
                 else:
                     raise

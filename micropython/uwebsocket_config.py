@@ -72,12 +72,25 @@ def _tls(value):
     for key, item in value.items():
         if key == "verify":
             _switch("tls verify", item)
-        elif key not in ("ca", "cert", "key", "server_hostname"):
+        elif key == "server_hostname":
+            if not isinstance(item, str) or not item:
+                raise ValueError("config: tls server_hostname must be a str")
+        elif key not in ("ca", "cert", "key"):
             raise ValueError("config: unknown tls key {!r}".format(key))
-        elif not isinstance(item, (str, bytes)) or key == "server_hostname" and not isinstance(item, str):
+        elif not isinstance(item, (str, bytes, bytearray)) or not item:
             raise ValueError("config: tls {} must be a file name or bytes".format(key))
     if ("cert" in value) != ("key" in value):
         raise ValueError("config: tls cert and key go together")
+    if value.get("verify", "ca" in value):
+        if "ca" not in value:
+            raise ValueError("config: tls verify needs ca, the certificates to trust")
+        for name in ("tls", "ssl", "ussl"):
+            try:
+                if hasattr(__import__(name), "CERT_REQUIRED"):
+                    return
+            except ImportError:
+                pass
+        raise ValueError("config: tls: this firmware cannot verify a server; leave out ca and verify")
 
 
 def _check(key, value):

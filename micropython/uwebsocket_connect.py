@@ -10,11 +10,16 @@ import machine
 import uselect
 import usocket
 
+from micropython import const
 
-def connect(ws, target):
+_RECONNECT = const(9)  # index of the option, see KEYS in uwebsocket_config
+
+
+def connect(ws, target, call):
     """Connect `ws` and send the request; a generator.
 
-    `target`: what `uwebsocket_request.prepare` returned. Sets `_sock` and `_poller` of `ws`.
+    `target`: what `uwebsocket_request.prepare` returned; `call`: the client's way into a module that
+    it does not keep. Sets `_sock` and `_poller` of `ws`.
 
     The first step does all that may block: DNS, and on an ESP8266 in the background TCP. Yields 0
     when there is nothing to do until the poller or the clock moves. Ends when the request is sent,
@@ -24,10 +29,8 @@ def connect(ws, target):
     if isinstance(target, int):
         yield target
         return
-    tls, host, port, text, _, _ = target
-    if tls:
-        yield -128
-        return
+    tls, host, port, text, accept, protocols = target
+    wrapped = False
     board = None
     if hasattr(machine, "Timer"):  # a PC has none
         import uwebsocket_board as board
@@ -35,15 +38,20 @@ def connect(ws, target):
         if not board.start(ws):
             yield -104
             return
-    try:
-        found = usocket.getaddrinfo(host.decode(), port, 0, usocket.SOCK_STREAM)
-    except OSError:
-        found = ()
-    # the ESP32 lists IPv6 results without an address
-    found = [info for info in found if info[4]]
-    if not found:
-        yield -5
-        return
+    host = host.decode()
+    found = ws._found
+    if found:
+        ws._found = None  # unless they serve again, they are looked up next time
+    else:
+        try:
+            found = usocket.getaddrinfo(host, port, 0, usocket.SOCK_STREAM)
+        except OSError:
+            found = ()
+        # the ESP32 lists IPv6 results without an address
+        found = [info for info in found if info[4]]
+        if not found:
+            yield -5
+            return
 
     gc.collect()
     for info in found:
@@ -66,15 +74,31 @@ def connect(ws, target):
             poller.register(sock, uselect.POLLIN | uselect.POLLOUT | uselect.POLLHUP)
             if not (board and board.watch(ws)):
                 yield 0
-            start = 0
-            while start < len(text):
-                n = sock.write(text, start, len(text) - start)
-                if n:
-                    start += n
-                else:
-                    yield 0
+            try:
+                if tls:
+                    for _, start in poller.ipoll(0):
+                        if start & ~uselect.POLLOUT:
+                            sock.read(1)  # raises what made TCP fail
+                    wrapped = True
+                    sock = call("tls", "wrap", ws, host)
+                    poller = ws._poller
+                start = 0
+                while start < len(text):
+                    n = sock.write(text, start, len(text) - start)
+                    if n:
+                        start += n
+                    else:
+                        yield 0
+            except (OSError, ValueError) as error:
+                if not wrapped:
+                    raise
+                ws.errno = error.errno if isinstance(error, OSError) else None
+                yield -128
+                return
             poller.modify(sock, uselect.POLLIN | uselect.POLLHUP)
-            return target[4:]
+            if ws._options[_RECONNECT]:
+                ws._found = found
+            return accept, protocols, tls
         except OSError as error:
             ws.errno = error.errno
             if info is found[-1]:

@@ -5,8 +5,15 @@ Loaded when something has gone wrong, and let go again.
 """
 
 import errno
+from os import urandom
+from utime import ticks_diff, ticks_ms
 
+from micropython import const
 from uwebsocket_protocol import utf8
+
+# Indices of the options, see KEYS in uwebsocket_config
+_RECONNECT_MIN = const(10)
+_RECONNECT_MAX = const(11)
 
 
 _TEXTS = {
@@ -33,12 +40,15 @@ def refuse(what, value=None):
     raise ValueError(_TEXTS[what].format(value))
 
 
-def status_of(error):
+def status_of(error, opening):
     """Return the status that "close" tells for an exception of the network stack.
 
-    `error`: `OSError`, whose `errno` TLS may give negated, `EOFError` or `MemoryError`. The numbers
-    differ by port, so they are compared by name; ENETUNREACH (101) and EPIPE (32) have none.
+    `error`: `OSError`, whose `errno` TLS may give negated, `EOFError` or `MemoryError`, `ValueError`
+    of TLS. The numbers differ by port, so they are compared by name; ENETUNREACH (101) and EPIPE
+    (32) have none. TLS has its own beyond 255. `opening`: whether the connection is not open yet.
     """
+    if isinstance(error, ValueError):
+        return -128 if opening else -161
     if isinstance(error, EOFError):
         return -99
     if isinstance(error, MemoryError):
@@ -58,7 +68,22 @@ def status_of(error):
     ):
         if code == known:
             return status
-    return -199
+    return -199 if code < 256 else -128 if opening else -161
+
+
+def delay(ws):
+    """Return the ms that the client `ws` waits before it connects again, and count the attempt.
+
+    At random between `reconnect_min_ms` and a limit that doubles with each attempt, up to
+    `reconnect_max_ms`; a connection that stood for as long as that begins anew.
+    """
+    least = ws._options[_RECONNECT_MIN]
+    most = ws._options[_RECONNECT_MAX]
+    # negative: it stood for longer than ticks_diff can tell
+    if ws._since is not None and not 0 <= ticks_diff(ticks_ms(), ws._since) < most:
+        ws._tries = 0
+    ws._tries = min(ws._tries + 1, 29)
+    return least + ((min(least << ws._tries, most) - least) * urandom(1)[0] >> 8)
 
 
 def close_payload(code, reason):

@@ -88,10 +88,11 @@ def reply(readline, accept, protocols, ws):
 def read(ws, value):
     """Read the reply from the socket of `ws`; a generator that yields what `reply` yields.
 
-    `value`: the tuple of `accept` and `protocols` for `reply`. Yields -111 too. Raises `OSError`
+    `value`: the tuple of `accept` and `protocols` for `reply`, and whether the server has said
+    something already, in TLS. Yields -111 too. Raises `OSError`
     of the network and `EOFError` for its end.
     """
-    heard = False
+    heard = value[2]
 
     def readline(n):
         nonlocal heard

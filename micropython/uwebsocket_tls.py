@@ -1,0 +1,116 @@
+# uwebsocket_tls: wss:// on the TLS library of the firmware. MIT licence, see LICENSE.
+"""TLS for a connection that is being opened.
+
+Loaded for a wss:// URL when TCP is connected, and let go again. mbedTLS (ESP32, PC) does the
+handshake in the first writes; axTLS (ESP8266) is kept in hand by `uwebsocket_axtls`.
+"""
+
+from binascii import a2b_base64
+import gc
+from micropython import const
+import sys
+import uselect
+
+# Indices of the options, see KEYS in uwebsocket_config
+_TLS = const(8)
+
+_ESP32_HEAP = const(45000)  # with less in all, mbedTLS has been seen to wait for ever
+
+
+def library():
+    """Return the module that has the firmware's TLS: `tls` (1.23), `ssl` (1.21) or `ussl`."""
+    for name in ("tls", "ssl"):
+        try:
+            return __import__(name)
+        except ImportError:
+            pass
+    return __import__("ussl")
+
+
+def _data(value):
+    # certificates and keys as the library takes them: bytes, or the contents of a named file
+    if isinstance(value, str):
+        with open(value, "rb") as file:
+            return file.read()
+    return bytes(value)
+
+
+def _der(data):
+    # the blocks of a PEM text as DER, which every library reads; DER is one block
+    blocks = []
+    for part in data.split(b"-----BEGIN ")[1:]:
+        blocks.append(a2b_base64(part.split(b"-----")[1]))
+    return blocks or [data]
+
+
+def _context(tls, config, verify):
+    context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+    if hasattr(tls, "CERT_REQUIRED"):  # axTLS has none
+        # never the default: the modules `tls` and `ssl` differ in it
+        context.verify_mode = tls.CERT_REQUIRED if verify else tls.CERT_NONE
+        if "ca" in config:
+            for block in _der(_data(config["ca"])):
+                context.load_verify_locations(block)
+    if "cert" in config:
+        cert = _data(config["cert"])
+        key = _data(config["key"])
+        try:
+            context.load_cert_chain(cert, key)
+        except ValueError:  # of PEM, here without its chain; the key comes after its parameters
+            context.load_cert_chain(_der(cert)[0], _der(key)[-1])
+    return context
+
+
+def _wrap_old(tls, sock, config, verify, name, arguments):
+    # firmware up to 1.20
+    if "cert" in config:
+        arguments["cert"] = _data(config["cert"])
+        arguments["key"] = _data(config["key"])
+    if verify:
+        arguments["cert_reqs"] = tls.CERT_REQUIRED
+        arguments["cadata"] = _data(config["ca"])
+    return tls.wrap_socket(sock, server_hostname=name, **arguments)
+
+
+def wrap(ws, host):
+    """Put TLS over the connected socket of `ws`, and return the new one.
+
+    `host`: `str`, of the URL. Sets `_sock` and `_poller` of `ws`. Raises `OSError` and `ValueError`
+    when the certificates cannot be read or the handshake of axTLS fails; that of mbedTLS comes with
+    the first writes. `MemoryError` when there is too little memory to begin.
+    """
+    gc.collect()
+    tls = library()
+    config = ws._options[_TLS] or {}
+    verify = config.get("verify", "ca" in config)
+    name = config.get("server_hostname")
+    if name is None:
+        # an address is no server name (RFC 6066 3), but a certificate may hold one
+        literal = ":" in host or host.replace(".", "").isdigit()
+        name = None if literal and not verify else host
+    raw = ws._sock
+    if not hasattr(tls, "MBEDTLS_VERSION") and sys.platform != "esp32":
+        from uwebsocket_axtls import AxTLS
+
+        if hasattr(tls, "SSLContext"):
+            context = _context(tls, config, verify)
+            sock = AxTLS(ws, lambda: context.wrap_socket(raw, server_hostname=name))
+        else:
+            sock = AxTLS(ws, lambda: _wrap_old(tls, raw, config, verify, name, {}))
+        ws._sock = ws._poller = sock
+        return sock
+    if sys.platform == "esp32":
+        import esp32
+
+        if sum([region[1] for region in esp32.idf_heap_info(esp32.HEAP_DATA)]) < _ESP32_HEAP:
+            raise MemoryError
+    if hasattr(tls, "SSLContext"):
+        sock = _context(tls, config, verify).wrap_socket(
+            raw, server_hostname=name, do_handshake_on_connect=False
+        )
+    else:
+        sock = _wrap_old(tls, raw, config, verify, name, {"do_handshake": False})
+    ws._sock = sock
+    ws._poller.unregister(raw)
+    ws._poller.register(sock, uselect.POLLIN | uselect.POLLOUT | uselect.POLLHUP)
+    return sock
