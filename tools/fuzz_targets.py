@@ -1,0 +1,224 @@
+"""What must hold for any bytes that a server sends and for any URL: the targets of `make fuzz`.
+
+Each target takes bytes and raises Finding where the device code breaks a promise; every other exception that comes
+out is a finding as well. They need nothing but the device code, so that tests replay every input that is kept.
+"""
+
+import base64
+import binascii
+import re
+from contextlib import contextmanager
+from urllib.parse import quote, urlsplit
+
+import uwebsocket_protocol
+from upy import handshake_player, protocol_player
+from upy.handshake_cases import ACCEPT, KEY, PROTOCOLS, REPLY_MOST
+from uwebsocket_url import parse_url
+
+_HEAP = 10000  # the largest object for which there is memory
+_PIECE = 512  # what the receiver may take whatever max_message is
+_MOST = (None, 0, 100, 4096)
+_SWITCHES = (None, {1: True, 3: False})
+_MEMORY_STATUSES = (-8, -10, -11, -13)
+_STATUSES = (-15, -202, -207, *_MEMORY_STATUSES)
+_TEXT, _CLOSE, _PIECES = 1, 8, 0x30
+
+
+class Finding(Exception):
+    """The device code broke a promise; the text says which."""
+
+
+def _require(condition, what):
+    if not condition:
+        raise Finding(what)
+
+
+# ---- the receiver
+
+
+@contextmanager
+def _heap(most):
+    """Bound what the receiver may allocate: by `most`, max_message, or without it by a heap that has no more."""
+
+    def take(size):
+        if most is None and size > _HEAP:
+            raise MemoryError
+        _require(most is None or size <= max(most, _PIECE), f"{size} bytes allocated, max_message is {most}")
+
+    class Bounded(bytearray):
+        def __init__(self, source=b""):
+            take(source if isinstance(source, int) else len(source))
+            super().__init__(source)
+
+        def extend(self, data):
+            take(len(self) + len(data))
+            super().extend(data)
+
+    uwebsocket_protocol.bytearray = Bounded
+    try:
+        yield
+    finally:
+        del uwebsocket_protocol.bytearray
+
+
+def _crumbs(stream, size):
+    return [stream[start : start + size] for start in range(0, len(stream), size)]
+
+
+def _judge(said):
+    """Check what the receiver said by itself, as `protocol_player.play` tells it."""
+    _require("ended" not in said and "goes on" not in said, f"the end is not as promised: {said[-2:]}")
+    _require(not any(map(protocol_player.is_end, said[:-1])), "something was told after the end")
+    for word in said:
+        if isinstance(word, int):
+            _require(word in _STATUSES, f"the status is {word}")
+            continue
+        opcode, content = word
+        if opcode == _TEXT:
+            content.encode()  # raises for surrogates
+        elif opcode == _TEXT | _PIECES:
+            content.decode()
+        elif opcode == _CLOSE:
+            content[2:].decode()
+        _require(opcode & 8 == 0 or len(content) <= 125, "a control frame is too long")
+
+
+def _agree(one, other):
+    """Tell whether two ways of receiving the same bytes said the same.
+
+    Text that is not UTF-8 may be told as soon as it is seen, or with what the server did next at the latest: then
+    one side lacks some control frames.
+    """
+    if one == other:
+        return True
+    early, late = sorted((one, other), key=len)
+    if early[-1:] != [-207]:
+        early, late = late, early
+    both = len(early) - 1
+    return (
+        early[-1:] == [-207]
+        and late[:both] == early[:both]
+        and protocol_player.is_end(late[-1])
+        and all(word[0] > _CLOSE for word in late[both:-1])
+    )
+
+
+def _in_pieces(said):
+    """Return what is told when messages are handed over in pieces, from what is told when they come whole."""
+    return [
+        (word[0] | _PIECES, word[1].encode() if isinstance(word[1], str) else word[1])
+        if isinstance(word, tuple) and word[0] < _CLOSE
+        else word
+        for word in said
+    ]
+
+
+def receiver(data):
+    """Feed bytes to the receiver: whole, byte by byte, in crumbs, with and without "data".
+
+    The first byte chooses the options, the rest is the stream.
+    """
+    options = data[0] if data else 0
+    stream = data[1:]
+    most = _MOST[options & 3]
+    switch = _SWITCHES[options >> 2 & 1]
+    crumbs = _crumbs(stream, 2 + (options >> 4))
+    with _heap(most):
+        told = []
+        for pieces in (False, True):
+            play = {"data": pieces, "most": most, "switch": switch}
+            first = protocol_player.play([stream], **play)
+            _judge(first)
+            for chunks, nothing in ((_crumbs(stream, 1), None), (crumbs, 0)):
+                said = protocol_player.play(chunks, nothing=nothing, **play)
+                _judge(said)
+                _require(_agree(first, said), f"whole: {first[-3:]}, in {len(chunks)} chunks: {said[-3:]}")
+            told.append(first)
+    if not switch:
+        whole, pieces = _in_pieces(told[0]), told[1]
+        same = _agree(whole, pieces)
+        if not same and whole and whole[-1] in _MEMORY_STATUSES:  # pieces take none
+            same = whole[:-1] == pieces[: len(whole) - 1]
+        _require(same, f"messages: {whole[-3:]}, in pieces: {pieces[-3:]}")
+
+
+# ---- the handshake
+
+_NEEDED = (b"upgrade", b"websocket", b"connection", b"sec-websocket-accept", ACCEPT.lower())
+
+
+def reply(data):
+    """Feed bytes to the check of the server's reply: whole, byte by byte, in crumbs."""
+    size = 2 + len(data) % 61
+    outcomes = [
+        handshake_player.play(chunks, ACCEPT, PROTOCOLS) for chunks in ([data], _crumbs(data, 1), _crumbs(data, size))
+    ]
+    status, http_status, left = outcomes[0]
+    taken = data[: len(data) - len(left)]
+    _require(len(taken) <= REPLY_MOST, f"{len(taken)} bytes taken")
+    _require((status == -17) == (http_status is not None), f"status {status} with HTTP status {http_status}")
+    _require(http_status is None or 0 <= http_status <= 999 and http_status != 101, f"HTTP status {http_status}")
+    for outcome in outcomes:
+        # What is left unread of a bad reply depends on how it came.
+        compared = 3 if isinstance(status, tuple) else 2
+        _require(outcome[:compared] == outcomes[0][:compared], f"whole: {outcomes[0]}, in crumbs: {outcome}")
+    if isinstance(status, tuple):
+        _require(status[0] is None or status[0].encode() in PROTOCOLS, f"subprotocol {status[0]!r}")
+        _require(taken.startswith(b"HTTP/1.") and taken[9:12] == b"101", "another status line was accepted")
+        _require(all(word in taken.lower() for word in _NEEDED), "a header is missing")
+        _require(taken.endswith(b"\n") and taken.rstrip(b"\r").count(b"\n") > 4, "the end of the headers is missing")
+    else:
+        _require(status in (-7, -17, handshake_player.WAITING), f"the outcome is {status!r}")
+
+
+# ---- the URL
+
+
+def _split(url):
+    """Return (host, port, path with query) of a URL as the standard library sees it, None where it refuses it."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    default = 443 if parts.scheme == "wss" else 80
+    path = (parts.path or "/") + ("?" + parts.query if parts.query else "")
+    return host, default if port is None else port, quote(path, safe="/%:?@!$&'()*+,;=~-._[]#")
+
+
+def url(data):
+    """Take bytes apart as a URL, make a request of it, and compare both with the standard library."""
+    text = data.decode("utf-8", "surrogateescape")
+    target = parse_url(text)
+    made = handshake_player.requested(text, {}, (), KEY)
+    if isinstance(target, int):
+        _require(-4 <= target <= -1 and made == target, f"status {target}, of the request {made}")
+        return
+    tls, host, port, path, authorization = target
+    _require(tls is text.lower().startswith("wss"), "the wrong scheme")
+    _require(0 < len(host) <= 256 and re.fullmatch(rb"[A-Za-z0-9._~:%-]+", host), f"the host is {host!r}")
+    _require(1 <= port <= 65535, f"the port is {port}")
+    _require(re.fullmatch(rb"/[!-~]*", path) is not None, f"the path is {path!r}")
+    if authorization is not None:
+        try:
+            base64.b64decode(authorization.removeprefix(b"Basic "), validate=True)
+        except binascii.Error:
+            raise Finding(f"the credentials are {authorization!r}") from None
+
+    lines = made[0].split(b"\r\n")
+    _require(len(lines) == 9 + (authorization is not None) and lines[-2:] == [b"", b""], "a line was added")
+    for line in lines[:-2]:
+        _require(re.fullmatch(rb"[ -~]+", line) is not None, f"the line {line!r}")
+
+    again = b"%s://%s:%d%s" % (b"wss" if tls else b"ws", b"[%s]" % host if set(host) & set(b":%") else host, port, path)
+    _require(parse_url(again.decode()) == (tls, host, port, path, None), f"{again!r} is taken apart differently")
+
+    expected = _split(text)
+    if expected and expected[0]:
+        found = host.decode().lower(), port, path.decode()
+        # urllib drops the mark of an empty query.
+        same = found[:2] == (expected[0].lower(), expected[1]) and found[2] in (expected[2], expected[2] + "?")
+        _require(same, f"{found}, and urllib says {expected}")
+
+
+TARGETS = {"receiver": receiver, "reply": reply, "url": url}
