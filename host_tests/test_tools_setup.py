@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -163,6 +164,45 @@ def test_mirrors_of_another_distribution_is_an_error(apt):
         setup.PrivateApt.mirrors()
 
 
+FAKE_NPM = """#!{python}
+import pathlib, sys
+folder = pathlib.Path(sys.argv[sys.argv.index("--prefix") + 1])
+(folder / "node_modules").mkdir()
+with open(folder.parent / "log", "a") as log:
+    print(*(word for word in sys.argv if "@" in word), file=log)
+"""
+
+
+@pytest.fixture
+def npm(tmp_path, monkeypatch):
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("node", "npm"):
+        (tools / name).write_text(FAKE_NPM.format(python=sys.executable))
+        (tools / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tools))
+    return tmp_path / "npm"
+
+
+def test_install_npm_asks_for_exact_versions_once(npm):
+    assert setup.install_npm({"ws": "1.2.3", "other": "4.5.6"}, npm)
+    assert not setup.install_npm({"ws": "1.2.3", "other": "4.5.6"}, npm)
+    assert setup.install_npm({"ws": "1.2.4"}, npm)
+    assert (npm.parent / "log").read_text() == "ws@1.2.3 other@4.5.6\nws@1.2.4\n"
+
+
+@pytest.mark.parametrize("tool", ["node", "npm"])
+def test_install_npm_without_a_tool_names_it(npm, tool):
+    (npm.parent / "bin" / tool).unlink()
+    with pytest.raises(setup.SetupError, match=f"this machine has no {tool}"):
+        setup.install_npm({"ws": "1.2.3"}, npm)
+
+
+@pytest.mark.parametrize("name", [name for name in (*rigs.INTERPRETERS, *rigs.SERVERS) if name not in rigs.missing()])
+def test_probe_of_rig_tells_a_version(name):
+    assert re.search(r"\d+\.\d+", setup.probe(name))
+
+
 def test_fingerprint_of_changed_pins_differs():
     pins = setup.load_pins()["dependency-groups"]["dev"]
     assert setup.fingerprint(pins) == setup.fingerprint(list(pins))
@@ -170,8 +210,11 @@ def test_fingerprint_of_changed_pins_differs():
 
 
 def test_pins_name_one_exact_version_each():
-    for requirement in setup.load_pins()["dependency-groups"]["dev"]:
+    pins = setup.load_pins()
+    for requirement in pins["dependency-groups"]["dev"]:
         assert "==" in requirement
+    for version in pins["tool"]["uwebsocket"]["npm"].values():
+        assert re.fullmatch(r"\d+\.\d+\.\d+", version)
 
 
 def test_run_of_failing_command_tells_its_last_line():

