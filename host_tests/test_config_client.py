@@ -16,13 +16,6 @@ def _requested(session, name):
     return [peer.request().header(name) for peer in session.server.peers]
 
 
-def _reopen(session, **config):
-    session.ws.close()
-    session.finish()
-    session.ws.config(config)
-    return session.open()
-
-
 @each()
 @pytest.mark.parametrize("bad", [{"ping_limit": 0}, {"unknown": 1}, {"protocols": "x"}], ids=str)
 def test_config_that_is_refused_changes_nothing(firmware, bad):
@@ -100,6 +93,14 @@ def test_headers_function_that_returns_what_config_refuses_raises_and_opens_noth
             session.connect()
         session.until(lambda: not session.poll())
         assert not session.ws.connected and not session.server.peers and not session.board.open_sockets()
+
+
+@pytest.mark.parametrize("tls", [{"ca": b"der"}, {"ca": b"der", "verify": True}], ids=["ca", "verify"])
+def test_verification_on_a_firmware_that_cannot_is_refused(tls):
+    with Session(("esp8266", (1, 28))) as session:
+        with pytest.raises(ValueError, match="tls.*cannot verify"):
+            session.ws.config({"tls": tls})
+        session.ws.config({"tls": {"ca": b"der", "verify": False}})
 
 
 def test_compression_without_its_module_is_import_error_and_changes_nothing(monkeypatch):

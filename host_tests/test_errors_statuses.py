@@ -27,7 +27,7 @@ _STATUSES = {
     "EINVAL": -199,
     "EALREADY": -199,
 }
-_OTHERS = {"ENETUNREACH": -104, "EAGAIN": -199, "unknown": -199, "tls": -199, "zero": -199}
+_OTHERS = {"ENETUNREACH": -104, "EAGAIN": -199, "unknown": -199, "zero": -199}
 
 
 def _told(interpreter):
@@ -37,7 +37,7 @@ def _told(interpreter):
 @_EACH
 @pytest.mark.parametrize(("name", "status"), [*_STATUSES.items(), *_OTHERS.items()])
 def test_status_of_an_os_error_of_either_sign_goes_by_its_meaning(interpreter, name, status):
-    assert _told(interpreter)[name] == [status, status]
+    assert _told(interpreter)[name] == [status] * 4
 
 
 @pytest.mark.parametrize("port", fakes.PORTS)
@@ -46,13 +46,28 @@ def test_status_of_an_os_error_of_either_sign_goes_by_its_meaning(interpreter, n
 def test_status_of_a_ports_own_number_goes_by_its_meaning(port, name, status, sign):
     with fakes.board(port) as board:
         error = board.execute(f"error = OSError({sign * board.profile.numbers[name]}, '')")["error"]
-        assert board.load("uwebsocket_errors").status_of(error) == status
+        status_of = board.load("uwebsocket_errors").status_of
+        assert [status_of(error, True), status_of(error, False)] == [status, status]
 
 
 @_EACH
-@pytest.mark.parametrize(("name", "expected"), [("no-number", [-199, -199]), ("end", -99), ("memory", -101)])
-def test_status_of_other_errors_is_told(interpreter, name, expected):
-    assert _told(interpreter)[name] == expected
+@pytest.mark.parametrize(
+    ("name", "opening", "later"),
+    [
+        ("no-number", -199, -199),
+        ("text-for-a-number", -199, -199),
+        ("end", -99, -99),
+        ("memory", -101, -101),
+        ("value", -128, -161),
+    ],
+)
+def test_status_of_other_errors_is_told(interpreter, name, opening, later):
+    assert _told(interpreter)[name] == [opening, later]
+
+
+@_EACH
+def test_status_of_a_number_of_tls_tells_whether_the_handshake_was_over(interpreter):
+    assert _told(interpreter)["tls"] == [-128, -161, -128, -161]
 
 
 _CODES = {-8: 1009, -10: 1009, -11: 1009, -13: 1009, -15: 1002, -16: 1011, -19: 1001, -202: 1002, -207: 1007}

@@ -23,19 +23,25 @@ _NAMES = (
 )
 
 
-class TextError(OSError):
-    """An OSError without a number, as getaddrinfo raises it."""
+def of_either_sign(number):
+    """Return the statuses of an error's number, as it is and negated, while opening and afterwards."""
+    return [errors.status_of(OSError(signed, ""), opening) for signed in (number, -number) for opening in (True, False)]
 
 
 def main():
     for name in _NAMES:
         number = getattr(errno, name)
-        tell(name, [errors.status_of(OSError(number, "")), errors.status_of(OSError(-number, ""))])
-    for name, number in (("EPIPE", 32), ("ENETUNREACH", 101), ("unknown", 9999), ("tls", -29312), ("zero", 0)):
-        tell(name, [errors.status_of(OSError(number, "")), errors.status_of(OSError(-number, ""))])
-    tell("no-number", [errors.status_of(TextError("text")), errors.status_of(OSError())])
-    tell("end", errors.status_of(EOFError()))
-    tell("memory", errors.status_of(MemoryError()))
+        tell(name, of_either_sign(number))
+    for name, number in (("EPIPE", 32), ("ENETUNREACH", 101), ("unknown", 250), ("tls", -29312), ("zero", 0)):
+        tell(name, of_either_sign(number))
+    for name, error in (
+        ("no-number", OSError()),
+        ("text-for-a-number", OSError("text")),
+        ("end", EOFError()),
+        ("memory", MemoryError()),
+        ("value", ValueError("\nThe certificate is not trusted\n")),
+    ):
+        tell(name, [errors.status_of(error, opening) for opening in (True, False)])
     for status in (-8, -10, -11, -13, -15, -16, -19, -202, -207):
         tell("close of {}".format(status), errors.failure_payload(status))
     words = array.array("H", (0x0102, 0xFF00, 7))
