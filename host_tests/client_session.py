@@ -16,6 +16,7 @@ FIRMWARE = [
 KEEPS_DATA = [one for one in FIRMWARE if one[0] != "esp8266" or one[1] >= (1, 28)]  # although a reset came
 
 _LONG_MS = 3600000
+_HEADER = 8  # bytes of a frame's header, for payloads of up to 64 KiB
 
 
 def named(firmware):
@@ -92,6 +93,21 @@ class Session:
         self.until(lambda: self.ws.connected)
         self.peer = self.server.peers[-1]
         return self.peer
+
+    def ask(self):
+        """Connect until the server has the request; return its Peer, which has not answered yet."""
+        self.connect()
+        self.until(lambda: self.server.peers and b"\r\n\r\n" in self.server.peers[-1].received())
+        self.peer = self.server.peers[-1]
+        return self.peer
+
+    def fill(self):
+        """Let the peer read no more, and fill the send buffer."""
+        self.board.advance(1000)
+        self.peer.stop_reading()
+        connection = self.board.open_sockets()[0].connection
+        while connection.free > _HEADER:
+            self.ws.send(b"x" * min(connection.free - _HEADER, 60000))
 
     def poll(self, timeout_ms=0):
         """Poll once, and see to it that this takes no longer than asked."""

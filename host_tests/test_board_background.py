@@ -33,17 +33,19 @@ def period_ms(session, clients=1):
 @each(BOARDS)
 def test_example_delivers_its_events_without_poll(firmware):
     with Session(firmware, BACKGROUND) as session:
-        session.on("connection", lambda ws: ws.send("hello!"))
-        session.server._on_connect = lambda peer: setattr(peer, "on_data", echo)
         answered = []
 
         def echo(peer):
-            if b"\r\n\r\n" not in peer.received():
-                return
-            for frame in peer.frames()[len(answered):]:
-                answered.append(frame)
-                peer.frame(frame.opcode, frame.payload, after_ms=10)
+            if b"\r\n\r\n" in peer.received():
+                for frame in peer.frames()[len(answered):]:
+                    answered.append(frame)
+                    peer.frame(frame.opcode, frame.payload, after_ms=10)
 
+        def talk(peer):
+            peer.on_data = echo
+
+        session.server = session.board.listen(HOST, PORT, upgrade=True, on_connect=talk)
+        session.on("connection", lambda ws: ws.send("hello!"))
         session.connect()
         session.board.run_background(1000)
         assert session.events == [("connection",), ("receive", "hello!", 1)]
@@ -214,7 +216,9 @@ def test_esp32_serves_time_outs_and_pings_by_itself(firmware):
 
 
 @each([one for one in ESP8266 if one[1] >= (1, 25)])
-@pytest.mark.parametrize(("host", "status", "takes_ms"), [("listens", None, 11), ("refuses", -111, 11), ("silent", -18, 3000)])
+@pytest.mark.parametrize(
+    ("host", "status", "takes_ms"), [("listens", None, 11), ("refuses", -111, 11), ("silent", -18, 3000)]
+)
 def test_esp8266_connect_waits_for_tcp_and_then_tells_the_outcome_by_itself(firmware, host, status, takes_ms):
     with Session(firmware, BACKGROUND | {"connect_timeout_ms": 3000}) as session:
         if host == "refuses":

@@ -136,11 +136,7 @@ def test_close_of_the_server_without_a_fin_is_told_after_close_timeout(firmware)
 def test_close_while_the_peer_does_not_read_is_over_after_close_timeout(firmware, who):
     with Session(firmware, QUICK) as session:
         peer = session.open()
-        session.board.advance(1000)
-        peer.stop_reading()
-        connection = session.board.open_sockets()[0].connection
-        while connection.free > 8:
-            session.ws.send(b"x" * min(connection.free - 8, 60000))
+        session.fill()
         if who == "client":
             session.ws.close()
             began = session.board.clock.now
@@ -156,11 +152,7 @@ def test_close_while_the_peer_does_not_read_is_over_after_close_timeout(firmware
 def test_close_goes_out_once_the_peer_reads_again(firmware):
     with Session(firmware, QUICK) as session:
         peer = session.open()
-        session.board.advance(1000)
-        peer.stop_reading()
-        connection = session.board.open_sockets()[0].connection
-        while connection.free > 8:
-            session.ws.send(b"x" * min(connection.free - 8, 60000))
+        session.fill()
         session.ws.close(1001)
         session.idle(500)
         peer.resume_reading()
@@ -179,8 +171,7 @@ def opening(session):
 
 def asked(session):
     """The request is out."""
-    session.connect()
-    session.until(lambda: session.server.peers and session.server.peers[0].received())
+    session.ask()
 
 
 def connected(session):
@@ -336,12 +327,8 @@ def test_with_block_ends_in_time_although_handlers_keep_connecting(firmware):
 def test_with_block_ends_in_time_although_the_peer_does_not_read(firmware):
     with Session(firmware, QUICK) as session:
         with session.ws:
-            peer = session.open()
-            session.board.advance(1000)
-            peer.stop_reading()
-            connection = session.board.open_sockets()[0].connection
-            while connection.free > 8:
-                session.ws.send(b"x" * min(connection.free - 8, 60000))
+            session.open()
+            session.fill()
             began = session.board.clock.now
         assert session.board.clock.now - began <= TIMEOUT_MS
         assert session.statuses == [0] and not session.board.open_sockets()

@@ -57,10 +57,10 @@ def test_connect_refused_is_minus_111(firmware, connecting):
     with Session(firmware, upgrade=False) as session:
         if connecting == "to no listener":
             session.board.refuse(HOST, PORT)
-        session.connect()
         if connecting == "reset after the request":
-            session.until(lambda: session.server.peers and session.server.peers[0].received())
-            session.server.accept().reset()
+            session.ask().reset()
+        else:
+            session.connect()
         assert session.finish() == -111
         refused = "ECONNREFUSED" if firmware[0] == "unix" and connecting == "to no listener" else "ECONNRESET"
         assert attributes(session.ws) == (False, None, 1006, "", None, session.number(refused))
@@ -69,9 +69,7 @@ def test_connect_refused_is_minus_111(firmware, connecting):
 @each(FIRMWARE)
 def test_reset_after_the_first_byte_is_minus_109(firmware):
     with Session(firmware, upgrade=False) as session:
-        session.connect()
-        session.until(lambda: session.server.peers and session.server.peers[0].received())
-        peer = session.server.accept()
+        peer = session.ask()
         peer.send(b"HTTP/1.1 101 Swi")
         peer.reset(after_ms=100)
         assert session.finish() == -109
@@ -82,9 +80,7 @@ def test_reset_after_the_first_byte_is_minus_109(firmware):
 @pytest.mark.parametrize("reply", [b"", b"HTTP/1.1 101 Switching Protocols\r\nUpg"], ids=["none", "half"])
 def test_fin_before_the_end_of_the_reply_is_minus_99(firmware, reply):
     with Session(firmware, upgrade=False) as session:
-        session.connect()
-        session.until(lambda: session.server.peers and session.server.peers[0].received())
-        peer = session.server.accept()
+        peer = session.ask()
         peer.send(reply)
         peer.fin(after_ms=20)
         assert session.finish() == -99
@@ -134,9 +130,7 @@ def test_connect_to_a_silent_host_ends_in_time(firmware, timeout_ms):
 @pytest.mark.parametrize("reply", ["none", "half", "drips", "reply without an end"])
 def test_connect_to_a_server_that_does_not_answer_is_minus_18_in_time(firmware, reply):
     with Session(firmware, {"connect_timeout_ms": 4000}, upgrade=False) as session:
-        session.connect()
-        session.until(lambda: session.server.peers and session.server.peers[0].received())
-        peer = session.server.accept()
+        peer = session.ask()
         if reply == "half":
             peer.send(b"HTTP/1.1 101 Sw")
         elif reply == "drips":
@@ -151,12 +145,10 @@ def test_connect_to_a_server_that_does_not_answer_is_minus_18_in_time(firmware, 
 @each(FIRMWARE)
 def test_reply_byte_by_byte_opens_the_connection(firmware):
     with Session(firmware, upgrade=False, latency_ms=0) as session:
-        session.connect()
-        session.until(lambda: session.server.peers and session.server.peers[0].received())
-        peer = session.server.accept()
+        peer = session.ask()
         accept = wire.accept_value(peer.request().header("Sec-WebSocket-Key"))
-        reply = f"HTTP/1.1 101 OK\r\nupgrade: WebSocket\r\nCONNECTION: x, Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
-        for byte in reply.encode() + wire.frame(wire.TEXT, b"early"):
+        reply = f"HTTP/1.1 101 OK\r\nupgrade: WebSocket\r\nCONNECTION: x, Upgrade\r\nSec-WebSocket-Accept: {accept}"
+        for byte in reply.encode() + b"\r\n\r\n" + wire.frame(wire.TEXT, b"early"):
             assert not session.messages
             peer.send(bytes((byte,)))
             session.idle(2)
@@ -185,9 +177,7 @@ def test_frames_in_the_segment_of_the_reply_are_delivered(firmware):
 ], ids=["404", "no upgrade", "no http"])  # fmt: skip
 def test_connect_to_a_server_that_refuses_the_upgrade_tells_its_answer(firmware, reply, status, http_status):
     with Session(firmware, upgrade=False) as session:
-        session.connect()
-        session.until(lambda: session.server.peers and session.server.peers[0].received())
-        session.server.accept().send(reply.encode() + b"\r\n\r\n")
+        session.ask().send(reply.encode() + b"\r\n\r\n")
         assert session.finish() == status
         assert attributes(session.ws) == (False, None, 1006, "", http_status, None)
 
@@ -324,9 +314,7 @@ def test_connect_with_a_bad_url_only_queues_the_close(firmware, url, status):
 @each(FIRMWARE)
 def test_attributes_of_the_last_connection_stay_until_the_next_connect(firmware):
     with Session(firmware, {"protocols": ["chat"]}, upgrade=False) as session:
-        session.connect()
-        session.until(lambda: session.server.peers and session.server.peers[0].received())
-        peer = session.server.accept()
+        peer = session.ask()
         peer.upgrade([("Sec-WebSocket-Protocol", "chat")])
         session.until(lambda: session.ws.connected)
         peer.close_frame(4000, "grund: \u00fc")

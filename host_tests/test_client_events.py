@@ -13,6 +13,9 @@ class Whoops(Exception):
     """What a handler raises."""
 
 
+ERRORS = [Whoops, KeyboardInterrupt, MemoryError, OSError, EOFError, StopIteration, ValueError]
+
+
 def converse(session, peer):
     """Let the server say something that calls each handler of an open connection."""
     peer.frame(wire.TEXT, "one")
@@ -187,7 +190,7 @@ def test_handler_may_unregister_itself(firmware, event):
 
 
 @each(FIRMWARE)
-@pytest.mark.parametrize("error", [Whoops, KeyboardInterrupt, MemoryError, OSError, EOFError, StopIteration, ValueError])
+@pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("event", EVENTS)
 def test_exception_in_a_handler_comes_out_of_poll_and_changes_nothing(firmware, event, error):
     with Session(firmware, QUICK) as session:

@@ -134,7 +134,8 @@ def check(session, name, jump):
     else:
         raise AssertionError(f"{where}: neither open nor closed")
     peer = session.server.peers[0] if session.server.peers else None
-    frames = [(frame.opcode, frame.payload) for frame in peer.frames()] if peer and b"\r\n\r\n" in peer.received() else []
+    asked = peer and b"\r\n\r\n" in peer.received()
+    frames = [(frame.opcode, frame.payload) for frame in peer.frames()] if asked else []
     opcodes = [opcode for opcode, _ in frames]
     assert opcodes.count(wire.CLOSE) <= 1 and wire.CLOSE not in opcodes[:-1], f"{where}: {frames}"
     assert session.messages == ["one", b"tw" + b"o" * 600, "three"][:len(session.messages)], where

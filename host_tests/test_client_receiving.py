@@ -71,7 +71,8 @@ def test_session_byte_by_byte_is_the_same(firmware):
         peer.close()
         assert session.finish() == -6
         assert session.events[1:] == [
-            ("receive", "gr\u00fc\u00df", 1), ("receive", b"z" * 130, 2), ("receive", "ab", 1), ("pong", b""), ("close", -6),
+            ("receive", "gr\u00fc\u00df", 1), ("receive", b"z" * 130, 2), ("receive", "ab", 1), ("pong", b""),
+            ("close", -6),
         ]  # fmt: skip
         assert session.frames() == [(wire.PONG, b"p"), (wire.CLOSE, wire.close_payload(1001))]
 
@@ -334,13 +335,13 @@ def test_ping_flood_to_a_peer_that_does_not_read_holds_one_pong(firmware):
         peer = session.open()
         peer.stop_reading()
         profile = session.board.profile
-        for count in range(profile.send_buffer // 131 + 200):
+        flood = profile.send_buffer // 131 + 200
+        for count in range(flood):
             peer.frame(wire.PING, b"%0125d" % count)
             session.idle(15)
-        last = b"%0125d" % count
         tracemalloc.start()
         before = tracemalloc.take_snapshot()
-        for count in range(count + 1, count + 101):
+        for count in range(flood, flood + 100):
             peer.frame(wire.PING, b"%0125d" % count)
             session.idle(15)
         grown = tracemalloc.take_snapshot().compare_to(before, "filename")

@@ -186,21 +186,12 @@ def test_send_to_a_peer_that_reads_again_waits_and_arrives_whole(firmware):
         assert session.messages == ["meanwhile"]
 
 
-def fill(session):
-    """Let the peer read no more, and fill the send buffer."""
-    session.board.advance(1000)
-    session.peer.stop_reading()
-    connection = session.board.open_sockets()[0].connection
-    while connection.free > 8:  # what the largest header takes here
-        session.ws.send(b"x" * min(connection.free - 8, 60000))
-
-
 @each(FIRMWARE)
 @pytest.mark.parametrize("size", [10, 1000, 60000])
 def test_send_to_a_peer_that_stops_reading_is_minus_103_in_time(firmware, size):
     with Session(firmware, {"send_timeout_ms": 2500}) as session:
         session.open()
-        fill(session)
+        session.fill()
         began = session.board.clock.now
         assert caught(session.ws.send, b"x" * size) == session.number("ETIMEDOUT")
         assert session.board.clock.now - began == 2500
@@ -214,11 +205,11 @@ def test_send_to_a_peer_that_stops_reading_is_minus_103_in_time(firmware, size):
 def test_send_timeout_is_counted_from_the_call(firmware):
     with Session(firmware, {"send_timeout_ms": 2500, "ping_interval_ms": 0}) as session:
         session.open()
-        fill(session)
+        session.fill()
         session.board.clock.after(2400, session.peer.resume_reading)
         session.ws.send(b"y" * 100)
         session.board.advance(60000)
-        fill(session)
+        session.fill()
         session.board.clock.after(2400, session.peer.resume_reading)
         session.ws.send(b"z" * 100)
         payloads = [payload for _, payload in session.frames()]
@@ -337,7 +328,7 @@ def test_peer_that_vanishes_is_minus_19_after_the_pings(firmware):
 def test_pong_that_waits_goes_out_before_the_next_message(firmware):
     with Session(firmware) as session:
         peer = session.open()
-        fill(session)
+        session.fill()
         before = len(peer.frames())
         peer.frame(wire.PING, "still there?")
         session.idle(500)

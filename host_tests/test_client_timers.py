@@ -127,9 +127,7 @@ def test_slow_handler_is_no_silence_of_the_server(firmware):
 @each(FIRMWARE)
 def test_waiting_message_is_told_before_the_server_is_given_up(firmware):
     with Session(firmware, {"connect_timeout_ms": 3000}, upgrade=False) as session:
-        session.connect()
-        session.until(lambda: session.server.peers and session.server.peers[0].received())
-        session.server.accept().upgrade(extra=wire.frame(wire.TEXT, b"early"))
+        session.ask().upgrade(extra=wire.frame(wire.TEXT, b"early"))
         session.board.advance(60000)
         session.poll(0)
         assert session.events[:1] == [("connection",)], "the answer came in time, the program did not"
@@ -229,11 +227,7 @@ def test_poll_sleeps_while_it_waits(firmware):
 def test_poll_sleeps_while_a_frame_cannot_go_out(firmware, blocked):
     with Session(firmware, {"ping_interval_ms": 1000 if blocked == "ping" else 0, "ping_limit": 100}) as session:
         peer = session.open()
-        session.board.advance(500)
-        peer.stop_reading()
-        connection = session.board.open_sockets()[0].connection
-        while connection.free > 8:
-            session.ws.send(b"x" * min(connection.free - 8, 60000))
+        session.fill()
         if blocked == "pong":
             peer.frame(wire.PING, b"x" * 100)
         session.idle(2000)
