@@ -56,6 +56,12 @@ def _failing_receiver(read, handlers, max_message):
     yield
 
 
+def _silent_receiver(read, handlers, max_message):
+    while True:
+        read(bytearray(9), 0, 9)
+        yield 0
+
+
 def _mixed_receiver(read, handlers, max_message):
     yield -202 if read(bytearray(9), 0, 9) == 1 else -15
 
@@ -88,6 +94,7 @@ _BROKEN = {
     "after-the-end": ("receiver", b"\x00\x81\x00", protocol_player, "receiver", _endless_receiver),
     "exception": ("receiver", b"\x00\x81\x00", protocol_player, "receiver", _failing_receiver),
     "by-the-chunk": ("receiver", b"\x00\x81\x05abcde", protocol_player, "receiver", _mixed_receiver),
+    "silence": ("receiver", b"\x00\x81\x00", protocol_player, "receiver", _silent_receiver),
     "reply-accepted": ("reply", b"HTTP/1.1 404 No\r\n\r\n", handshake_player, "reply", _accepting_reply),
     "reply-without-status": ("reply", ACCEPT, handshake_player, "reply", _forgetful_reply),
     "url-line": ("url", b"ws://h/", fuzz_targets, "parse_url", _url_with_a_line),

@@ -6,6 +6,7 @@ out is a finding as well. They need nothing but the device code, so that tests r
 
 import base64
 import binascii
+import codecs
 import re
 from contextlib import contextmanager
 from urllib.parse import quote, urlsplit
@@ -21,6 +22,7 @@ _MOST = (None, 0, 100, 4096)
 _SWITCHES = (None, {1: True, 3: False})
 _MEMORY_STATUSES = (-8, -10, -11, -13)
 _STATUSES = (-15, -202, -207, *_MEMORY_STATUSES)
+_CLOSE_CODES = (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014)
 _TEXT, _CLOSE, _PIECES = 1, 8, 0x30
 
 
@@ -113,6 +115,58 @@ def _in_pieces(said):
     ]
 
 
+def _expected(stream, most):
+    """Return what RFC 6455 makes of the stream when messages come whole: the receiver again, as plain as can be."""
+    told = []
+    opcode = 0  # of the message under way
+    while len(stream) >= 2:
+        first, size, start = stream[0], stream[1], 2
+        code, fin = first & 15, first >> 7
+        if first & 0x70 or size > 127 or code not in (0, 1, 2, 8, 9, 10) or code & 8 and (size > 125 or not fin):
+            return [*told, -202]
+        if code < _CLOSE and bool(code) == bool(opcode):
+            return [*told, -15]
+        if size > 125:
+            start = 4 if size == 126 else 10
+            if len(stream) < start:
+                break
+            size, least = int.from_bytes(stream[2:start], "big"), 126 if size == 126 else 65536
+            if not least <= size < 1 << 63:
+                return [*told, -202]
+        payload, there = stream[start : start + size], len(stream) >= start + size
+        if code < _CLOSE:
+            if code:
+                opcode, message = code, b""
+                decoder = codecs.getincrementaldecoder("utf-8")()
+            if most is not None and len(message) + size > most or most is None and code and size > _HEAP:
+                return [*told, -11 if not code else -8 if fin else -10]
+            message += payload
+            if opcode == _TEXT:
+                try:
+                    decoder.decode(payload, final=bool(fin and there))
+                except UnicodeDecodeError:
+                    return [*told, -207]
+            if fin and there:
+                told.append((opcode, message.decode() if opcode == _TEXT else message))
+                opcode = 0
+        elif there:
+            if code == _CLOSE and payload:
+                number = int.from_bytes(payload[:2], "big")
+                if len(payload) == 1 or not (number in _CLOSE_CODES or 3000 <= number < 5000):
+                    return [*told, -202]
+                try:
+                    payload[2:].decode()
+                except UnicodeDecodeError:
+                    return [*told, -207]
+            told.append((code, payload))
+            if code == _CLOSE:
+                break
+        if not there:
+            break
+        stream = stream[start + size :]
+    return told
+
+
 def receiver(data):
     """Feed bytes to the receiver: whole, byte by byte, in crumbs, with and without "data".
 
@@ -135,6 +189,8 @@ def receiver(data):
                 _require(_agree(first, said), f"whole: {first[-3:]}, in {len(chunks)} chunks: {said[-3:]}")
             told.append(first)
     if not switch:
+        expected = _expected(stream, most)
+        _require(_agree(told[0], expected), f"told: {told[0][-3:]}, expected: {expected[-3:]}")
         whole, pieces = _in_pieces(told[0]), told[1]
         same = _agree(whole, pieces)
         if not same and whole and whole[-1] in _MEMORY_STATUSES:  # pieces take none
