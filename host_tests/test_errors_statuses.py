@@ -50,6 +50,13 @@ def test_status_of_a_ports_own_number_goes_by_its_meaning(port, name, status, si
         assert [status_of(error, True), status_of(error, False)] == [status, status]
 
 
+@pytest.mark.parametrize(("port", "number"), [("esp32", 114), ("unix", 101)])
+def test_status_of_an_unreachable_network_goes_by_the_ports_number(port, number):
+    with fakes.board(port) as board:
+        error = board.execute(f"error = OSError({number}, '')")["error"]
+        assert board.load("uwebsocket_errors").status_of(error) == -104
+
+
 @_EACH
 @pytest.mark.parametrize(
     ("name", "opening", "later"),

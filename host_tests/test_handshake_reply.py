@@ -9,6 +9,7 @@ from programs import told
 from upy.handshake_cases import ACCEPT, GOOD_LINES, PROTOCOLS, REPLIES, REPLY_MOST, joined
 from upy.handshake_player import WAITING, play, play_all_ways
 from upy.plain import plain
+from uwebsocket_reply import reply
 
 _GOOD = joined(*GOOD_LINES, b"Sec-WebSocket-Protocol: chat")
 _AFTER = b"\x81\x02hi\r\n\r\n"
@@ -80,3 +81,13 @@ def test_reply_of_any_bytes_opens_or_is_refused_or_waited_for(reply, after):
 @given(after=st.binary(max_size=100))
 def test_reply_that_is_good_leaves_what_follows(after):
     assert play_all_ways(_GOOD + after, ACCEPT, PROTOCOLS) == (("chat",), None, after)
+
+
+def test_reply_refused_after_a_subprotocol_leaves_none_chosen():
+    class Result:
+        protocol = None
+
+    lines = iter([line + b"\r\n" for line in (GOOD_LINES[0], b"Sec-WebSocket-Protocol: chat", b"Upgrade: no")])
+    result = Result()
+    assert list(reply(lambda n: next(lines), ACCEPT, PROTOCOLS, result)) == [-7]
+    assert result.protocol is None

@@ -46,6 +46,7 @@ _BODY = const(16)  # where the payload begins in the scratch buffer
 _BUDGET = const(16384)  # bytes that one poll() reads before it looks at the clock
 _READ_COST = const(64)  # what a read counts beside its bytes
 
+_NEVER = const((1 << 29) - 1)  # of ping_interval_ms
 _CRITICAL = const(2)  # of _busy: an exception now, Ctrl-C above all, ends the connection
 
 _IN = const(1 | 16)  # POLLIN, POLLHUP
@@ -102,7 +103,7 @@ class WebSocketClient:
 
     def _enter(self, state):
         # Which states may follow each state, one bit a state; then the option that limits each
-        if not b"\x42\x27\x39\x21\x21\x01\x03"[self._state] >> state & 1:
+        if not b"\x42\x05\x39\x21\x01\x01\x03"[self._state] >> state & 1:
             raise RuntimeError(state)
         if self._state != _CLOSING:  # the time to close is counted from its first step
             self._wait(b"\x03\x02\x05\x03\x03\x03\x03"[state])
@@ -286,6 +287,7 @@ class WebSocketClient:
                 wait = min(wait, ticks_diff(self._deadline, ticks_ms()))
                 wait = max(wait, 0)
                 if self._state == _WAITING:
+                    self._flags = 0
                     sleep_ms(wait)
                 else:
                     for _, self._flags in self._poller.ipoll(wait):
@@ -304,8 +306,8 @@ class WebSocketClient:
                     continue
                 # The deadline of the state has passed. Silence is judged when all is read.
                 if self._state == _OPEN:
-                    if self._flags:
-                        pass
+                    if self._flags or self._options[_PING_INTERVAL] == _NEVER:
+                        self._wait(_PING_INTERVAL)
                     elif self._pings < self._options[_PING_LIMIT]:
                         self._pings += 1
                         self._wait(_PING_INTERVAL)

@@ -128,7 +128,7 @@ def _check(key, value):
     else:
         _whole(key, value)
         if key == "ping_interval_ms" and not value:
-            return (1 << 29) - 1  # never; the client has no special case for it
+            return (1 << 29) - 1  # _NEVER in uwebsocket_client
     return value
 
 

@@ -6,6 +6,7 @@ Loaded when something has gone wrong, and let go again.
 
 import errno
 from os import urandom
+from sys import platform
 from utime import ticks_diff, ticks_ms
 
 from micropython import const
@@ -40,12 +41,12 @@ def refuse(what, value=None):
     raise ValueError(_TEXTS[what].format(value))
 
 
-def status_of(error, opening):
+def status_of(error, opening=False):
     """Return the status that "close" tells for an exception of the network stack.
 
     `error`: `OSError`, whose `errno` TLS may give negated, `EOFError` or `MemoryError`, `ValueError`
-    of TLS. The numbers differ by port, so they are compared by name; ENETUNREACH (101) and EPIPE
-    (32) have none. TLS has its own beyond 255. `opening`: whether the connection is not open yet.
+    of TLS. The numbers differ by port, so they are compared by name; ENETUNREACH (101, 114 on the
+    ESP32) and EPIPE (32) have none. TLS has its own beyond 255. `opening`: whether the connection is not open yet.
     """
     if isinstance(error, ValueError):
         return -128 if opening else -161
@@ -64,7 +65,7 @@ def status_of(error, opening):
         (errno.ECONNRESET, -109),
         (errno.ECONNREFUSED, -111),
         (32, -109),
-        (101, -104),
+        (114 if platform == "esp32" else 101, -104),
     ):
         if code == known:
             return status
@@ -79,11 +80,13 @@ def delay(ws):
     """
     least = ws._options[_RECONNECT_MIN]
     most = ws._options[_RECONNECT_MAX]
+    if ws._since is None:
+        ws._found = None  # lwIP takes the request before it is connected, up to MicroPython 1.24
     # negative: it stood for longer than ticks_diff can tell
-    if ws._since is not None and not 0 <= ticks_diff(ticks_ms(), ws._since) < most:
+    elif not 0 <= ticks_diff(ticks_ms(), ws._since) < most:
         ws._tries = 0
     ws._tries = min(ws._tries + 1, 29)
-    return least + ((min(least << ws._tries, most) - least) * urandom(1)[0] >> 8)
+    return least + ((min(max(least, 1) << ws._tries, most) - least) * urandom(1)[0] >> 8)
 
 
 def close_payload(code, reason):

@@ -23,7 +23,8 @@ def reply(readline, accept, protocols, ws):
     yielding -7 or -17. Takes nothing that follows the headers.
     """
     room = _MOST
-    upgrade = connection = accepted = chosen = False
+    upgrade = connection = accepted = False
+    chosen = None
     line = b""
     code = None
     while True:
@@ -69,15 +70,15 @@ def reply(readline, accept, protocols, ws):
                 for name in value.lower().split(b","):
                     connection = connection or name.strip() == b"upgrade"
             elif i == 40:
-                good = not chosen and value in protocols
-                chosen = True
-                if good:
-                    ws.protocol = value.decode()
+                good = chosen is None and value in protocols
+                chosen = value
             elif i > 0:
                 good = not value
         else:
             if not (upgrade and connection and accepted):
                 yield -7
+            elif chosen:
+                ws.protocol = chosen.decode()
             return
         if not good:
             yield -7

@@ -38,7 +38,9 @@ def request(target, headers, protocols, key):
         lines.append(b"Authorization: " + authorization)
     offers = []
     for name in protocols:
-        offers.append(name.encode())
+        name = name.encode()
+        if name not in offers:
+            offers.append(name)
     for name, value in headers.items():
         name = name.encode() + b": "
         value = value.encode()

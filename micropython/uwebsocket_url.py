@@ -26,6 +26,12 @@ def parse_url(url):
         if c <= 0x20 or c == 0x7F or i == 0xC2 and c <= 0xA0 or i == 0xED and c >= 0xA0:
             return -4
         i = c
+    # the white space beyond that: U+1680, U+2000 to U+200A, U+2028, U+2029, U+202F, U+205F, U+3000
+    if b"\xe1\x9a\x80" in url or b"\xe2\x81\x9f" in url or b"\xe3\x80\x80" in url:
+        return -4
+    for c in url.split(b"\xe2\x80")[1:]:
+        if 0x80 <= c[0] <= 0x8A or c[0] in b"\xa8\xa9\xaf":
+            return -4
     i = url.find(b":")
     if not 1 < i < 4 or url[:i].lower() != b"wss"[:i] or url[i : i + 3] != b"://":
         return -1
@@ -60,7 +66,7 @@ def parse_url(url):
     digits = host[i:] if i >= 0 else b""
     host = host[literal : i if i >= 0 else len(host)]
     if literal:
-        if digits[1:2] not in (b"", b":") or not digits:
+        if digits[1:2] not in (b"", b":") or not digits or host and b":" not in host:
             return -4
         digits = digits[1:]
     if len(host) > 256:
@@ -75,7 +81,7 @@ def parse_url(url):
     tls = port > 80
     if digits:
         digits = digits[1:]
-        if not digits.isdigit() or len(digits) > 9 or not 0 < int(digits) < 65536:
+        if not digits.isdigit() or len(digits.lstrip(b"0")) > 5 or not 0 < int(digits) < 65536:
             return -3
         port = int(digits)
 

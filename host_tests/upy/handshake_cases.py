@@ -33,6 +33,7 @@ url("port-without-a-path", "ws://h:8080", b"h", 8080)
 url("port-first", "ws://h:1/", b"h", 1)
 url("port-last", "ws://h:65535/", b"h", 65535)
 url("port-with-leading-zeros", "ws://h:00080/", b"h", 80)
+url("port-with-many-leading-zeros", "ws://h:0000000080/", b"h", 80)
 url("port-of-the-other-scheme", "wss://h:80/", b"h", 80)
 url("ipv6", "ws://[::1]/", b"::1")
 url("ipv6-and-port", "ws://[2001:db8::1]:9000/x", b"2001:db8::1", 9000, b"/x")
@@ -133,6 +134,7 @@ for _name, _text in (
     ("ipv6-followed", "ws://[::1]x/"),
     ("ipv6-followed-by-digits", "ws://[::1]80/"),
     ("ipv6-nested", "ws://[[::1]]/"),
+    ("brackets-without-ipv6", "ws://[abc]/"),
 ):
     url("host-" + _name, _text, -4)
 for _name, _text in (
@@ -147,7 +149,8 @@ for _name, _text in (
     ("not-ascii", "ws://\u00fcser@h/"),
 ):
     url("user-" + _name, _text, -4)
-for _code in (0, 9, 10, 11, 12, 13, 0x1B, 0x1F, 0x20, 0x7F, 0x80, 0x85, 0x9F, 0xA0):
+_SPACES = tuple(range(0x2000, 0x200B)) + (0x1680, 0x2028, 0x2029, 0x202F, 0x205F, 0x3000)
+for _code in (0, 9, 10, 11, 12, 13, 0x1B, 0x1F, 0x20, 0x7F, 0x80, 0x85, 0x9F, 0xA0) + _SPACES:
     for _place, _text in (
         ("first", "{}ws://h/"),
         ("scheme", "w{}s://h/"),
@@ -226,6 +229,7 @@ request(
 request(
     "protocols", "ws://h/", "Host: h", _AGENT, "Sec-WebSocket-Protocol: chat,superchat", protocols=("chat", "superchat")
 )
+request("protocol-given-twice", "ws://h/", "Host: h", _AGENT, "Sec-WebSocket-Protocol: a", protocols=("a", "a"), offered=["a"])
 request("protocol", "ws://h/", "Host: h", _AGENT, "Sec-WebSocket-Protocol: mqtt", protocols=("mqtt",))
 for _name in ("Sec-WebSocket-Protocol", "sec-websocket-protocol"):
     request(
