@@ -5,11 +5,13 @@ PYTHON  := .venv/bin/python
 URL     ?=
 SEED    ?=
 RUNS    ?=
+MINUTES ?= 10
+SECONDS ?= 60
 ARGS    ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo test size bench autobahn faults lint clean pytest size-check left-out
+.PHONY: help setup build demo test size bench autobahn faults soak fuzz lint clean pytest size-check left-out
 
 help:
 	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +38,12 @@ autobahn: build  ## run the Autobahn test suite on every interpreter (some minut
 
 faults: build  ## play rounds behind a proxy that corrupts, stalls and resets (SEED=... RUNS=...)
 	@$(PYTHON) tools/faults.py $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) $(ARGS)
+
+soak: build  ## run the client for MINUTES=10 against a server that ends every connection
+	@$(PYTHON) tools/soak.py --minutes $(MINUTES) $(ARGS)
+
+fuzz: setup  ## look for SECONDS=60 for bytes that the client cannot take
+	@$(PYTHON) tools/fuzz.py --seconds $(SECONDS) $(ARGS)
 
 lint: setup  ## check the style of the Python files
 	@.venv/bin/ruff check
