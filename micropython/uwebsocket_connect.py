@@ -79,6 +79,7 @@ def connect(ws, target, call):
                     for _, start in poller.ipoll(0):
                         if start & ~uselect.POLLOUT:
                             sock.read(1)  # raises what made TCP fail
+                    raw = sock
                     wrapped = True
                     sock = call("tls", "wrap", ws, host)
                     poller = ws._poller
@@ -93,6 +94,7 @@ def connect(ws, target, call):
                 if not wrapped:
                     raise
                 ws.errno = error.errno if isinstance(error, OSError) else None
+                raw.close()  # mbedTLS has forgotten it
                 yield -128
                 return
             poller.modify(sock, uselect.POLLIN | uselect.POLLHUP)
