@@ -15,6 +15,7 @@ import contextlib
 import hashlib
 import logging
 import signal
+import socket
 import sys
 import threading
 from urllib.parse import parse_qsl, urlsplit
@@ -85,26 +86,56 @@ def _quiet():
     return logger
 
 
-def start(host="127.0.0.1", port=0):
-    """Return the server, bound; it serves in `serve_forever()` and ends with `shutdown()`."""
-    return serve(_handle, host, port, subprotocols=SUBPROTOCOLS, select_subprotocol=_select, compression=None,
+class _Listener(socket.socket):
+    """A listener that puts TLS over what it accepts; the handshake is done by the first read.
+
+    websockets 17.4 stops to accept after a client that resets its connection early, when it puts TLS there itself.
+    """
+
+    tls = None
+
+    def accept(self):
+        while True:
+            sock, address = super().accept()
+            if self.tls is None:
+                return sock, address
+            with contextlib.suppress(OSError):
+                return self.tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False), address
+            sock.close()
+
+
+def start(host="127.0.0.1", port=0, tls=None):
+    """Return the server, bound; it serves in `serve_forever()` and ends with `shutdown()`.
+
+    `tls` is the SSL context of a wss:// server.
+    """
+    listener = _Listener()
+    listener.tls = tls
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen()
+    except OSError:
+        listener.close()
+        raise
+    return serve(_handle, sock=listener, subprotocols=SUBPROTOCOLS, select_subprotocol=_select, compression=None,
                  max_size=MAX_MESSAGE, ping_interval=None, close_timeout=_CLOSE_S, logger=_quiet())  # fmt: skip
 
 
-def address(server):
+def address(server, tls=None):
     """Return the URL of the server's root."""
     host, port = server.socket.getsockname()[:2]
-    return f"ws://{host}:{port}/"
+    return f"{'wss' if tls else 'ws'}://{host}:{port}/"
 
 
 @contextlib.contextmanager
-def running(host="127.0.0.1", port=0):
-    """Serve in a thread; a context manager that gives the URL of the root."""
-    server = start(host, port)
+def running(host="127.0.0.1", port=0, tls=None):
+    """Serve in a thread; a context manager that gives the URL of the root. `tls`: see start()."""
+    server = start(host, port, tls)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield address(server)
+        yield address(server, tls)
     finally:
         server.shutdown()
         thread.join(_CLOSE_S)
