@@ -219,9 +219,9 @@ def run(rig, seconds, seed, sabotage=None):
 
 def draw(samples):
     """Return the chart of a run."""
-    pairs = list(zip(samples, samples[1:], strict=False))
+    pairs = list(zip([Sample(*[0] * 7), *samples], samples, strict=False))
     rates = {
-        name: [0, *((getattr(b, name) - getattr(a, name)) / max(b.seconds - a.seconds, 0.1) for a, b in pairs)]
+        name: [(getattr(b, name) - getattr(a, name)) / max(b.seconds - a.seconds, 0.1) for a, b in pairs]
         for name in ("messages", "connections")
     }
     columns = {name: [getattr(sample, name) for sample in samples] for name in ("used", "free", "largest")}
