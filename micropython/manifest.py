@@ -10,6 +10,7 @@ that has no instruction set to compile it for (the unix port names none by itsel
 options.defaults(masker=True)
 
 for name in (
+    "uwebsocket_axtls.py",
     "uwebsocket_board.py",
     "uwebsocket_client.py",
     "uwebsocket_config.py",
@@ -18,6 +19,7 @@ for name in (
     "uwebsocket_protocol.py",
     "uwebsocket_reply.py",
     "uwebsocket_request.py",
+    "uwebsocket_tls.py",
     "uwebsocket_url.py",
 ):
     module(name, opt=3)

@@ -8,10 +8,10 @@ BINARY: Final = 2
 
 @type_check_only
 class _Tls(TypedDict, total=False):
-    ca: str | bytes
+    ca: str | bytes | bytearray
     verify: bool
-    cert: str | bytes
-    key: str | bytes
+    cert: str | bytes | bytearray
+    key: str | bytes | bytearray
     server_hostname: str
 
 @type_check_only

@@ -3,7 +3,7 @@ from typing import Protocol, TypeAlias, type_check_only
 
 from uwebsocket_client import WebSocketClient
 
-_Expected: TypeAlias = tuple[bytes, list[bytes]]
+_Expected: TypeAlias = tuple[bytes, list[bytes], bool]
 
 @type_check_only
 class _Outcome(Protocol):

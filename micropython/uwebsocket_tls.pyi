@@ -1,0 +1,7 @@
+from types import ModuleType
+from typing import Any
+
+from uwebsocket_client import WebSocketClient
+
+def library() -> ModuleType: ...
+def wrap(ws: WebSocketClient, host: str) -> Any: ...
