@@ -1,15 +1,18 @@
-"""Ctrl-C at every moment at which MicroPython looks for it: no byte is sent twice, and the client goes on or ends.
+"""Ctrl-C and no memory at every moment: no byte is sent twice, and the client goes on or ends.
 
-MicroPython raises KeyboardInterrupt where its bytecode jumps, and within calls that wait. The first are found here by
-tracing the device code: the same operation runs again and again, interrupted one jump later each time.
+MicroPython raises KeyboardInterrupt where its bytecode jumps, and within calls that wait; MemoryError where something
+is allocated. These moments are found by tracing the device code: the same operation runs again and again, interrupted
+one moment later each time.
 """
 
 import dis
+import linecache
+import re
 import sys
 
 import pytest
 
-from client_session import HOST, NEWEST, PORT, URL, Session, named
+from client_session import HOST, PORT, URL, Session, each
 from fakes.board import DEVICE
 from servers import wire
 
@@ -18,11 +21,29 @@ QUICK = {"close_timeout_ms": 500, "ping_interval_ms": 1000}
 PATTERN = bytes(range(251)) * 20
 
 
-class Interruption:
-    """Raises KeyboardInterrupt at one jump of the device code; a context manager. `happened` tells whether it did."""
+# What allocates more than a few bytes, or loads a module
+ALLOCATION = re.compile(r"(bytearray|memoryview|urandom|_call|_load|call|str|bytes|from_bytes|to_bytes|recv|"
+                        r"encode|decode|_allocate|receiver|extend|mask|widen|socket|getaddrinfo|poll)\(")  # fmt: skip
 
-    def __init__(self, jump):
-        self._left = jump
+
+def jumps(frame, event):
+    """Tell whether MicroPython would look for Ctrl-C here."""
+    return event == "opcode" and frame.f_code.co_code[frame.f_lasti] in JUMPS
+
+
+def allocates(frame, event):
+    """Tell whether a line begins that needs memory."""
+    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+    return event == "line" and ALLOCATION.search(line) and not line.lstrip().startswith(("def ", "class "))
+
+
+class Interruption:
+    """Raises an error at one moment of the device code; a context manager. `happened` tells whether it did."""
+
+    def __init__(self, error, is_moment, turn):
+        self._error = error
+        self._is_moment = is_moment
+        self._left = turn
         self.happened = False
 
     def __enter__(self):
@@ -32,17 +53,17 @@ class Interruption:
 
     def __exit__(self, kind, *_):
         sys.settrace(self._before)
-        return kind is KeyboardInterrupt
+        return kind in (self._error, OSError)  # send() may find the connection ended
 
     def _trace(self, frame, event, _):
         if not frame.f_code.co_filename.startswith(str(DEVICE)):
             return None
-        frame.f_trace_opcodes = True
-        if event == "opcode" and frame.f_code.co_code[frame.f_lasti] in JUMPS:
+        frame.f_trace_opcodes = self._is_moment is jumps
+        if self._is_moment(frame, event):
             if not self._left:
                 sys.settrace(None)
                 self.happened = True
-                raise KeyboardInterrupt
+                raise self._error
             self._left -= 1
         return self._trace
 
@@ -120,9 +141,9 @@ OPERATIONS = {
 }
 
 
-def check(session, name, jump):
+def check(session, name, turn):
     """See to it that the client is whole: that it works, or has ended, once."""
-    where = f"interrupted at jump {jump}"
+    where = f"interrupted at moment {turn}"
     for _ in range(30):
         session.board.advance(5)
         session.ws.poll(10)
@@ -175,23 +196,34 @@ def check(session, name, jump):
     session.board.poll_until(session.ws, lambda: session.ws.connected)
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
-@pytest.mark.parametrize("firmware", NEWEST, ids=named)
-def test_interrupt_at_any_jump_leaves_the_client_whole(firmware, name):
+def faults(firmware, name, error, is_moment):
+    """Interrupt an operation at each of its moments; return what went wrong as (moment, error)."""
     prepare, operate = OPERATIONS[name]
-    jump = 0
-    faults = []
+    turn = 0
+    found = []
     while True:
         with Session(firmware, QUICK) as session:
             prepare(session)
-            with Interruption(jump) as interruption:
+            with Interruption(error, is_moment, turn) as interruption:
                 operate(session)
             if not interruption.happened:
                 break
             try:
-                check(session, name, jump)
-            except Exception as error:
-                faults.append((jump, repr(error)[:300]))
-        jump += 1
-    assert jump > 5
-    assert not faults, "\n".join(map(str, faults))
+                check(session, name, turn)
+            except Exception as fault:
+                found.append((turn, repr(fault)[:300]))
+        turn += 1
+    assert turn > 2, "the moments were not found"
+    return found
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+@each()
+def test_interrupt_at_any_jump_leaves_the_client_whole(firmware, name):
+    assert not faults(firmware, name, KeyboardInterrupt, jumps)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+@each()
+def test_memory_error_at_any_allocation_leaves_the_client_whole(firmware, name):
+    assert not faults(firmware, name, MemoryError, allocates)
