@@ -5,6 +5,7 @@ import re
 import pytest
 
 import build
+import certificates
 import echo_server
 import rigs
 import samples
@@ -13,10 +14,11 @@ import uwebsocket_config
 README = rigs.ROOT / "README.md"
 PROGRAMS = samples.programs(README)
 COMMANDS = [line for language, text in samples.blocks(README) if language == "sh" for line in text.splitlines()]
-# Settings that config() knows and that have no effect yet
-NOT_YET = ("compression", "reconnect", "reconnect_max_ms", "reconnect_min_ms", "tls")
+# Settings that config() knows and refuses yet
+NOT_YET = ("compression",)
 # What README.md says to add on a PC
 _LOOP = "while ws.poll(1000): pass"
+_TLS_URL = "wss://server.example:8443/"
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +27,22 @@ def url():
         yield root
 
 
+@pytest.fixture
+def tls_url(tmp_path):
+    issued = certificates.issue(tmp_path)
+    with echo_server.running(tls=issued.server_context()) as root:
+        yield root.replace("127.0.0.1", certificates.NAME)
+
+
 @pytest.mark.parametrize("interpreter", rigs.INTERPRETERS)
 @pytest.mark.parametrize("number", range(len(PROGRAMS)))
-def test_program_of_the_readme_prints_what_it_says(number, interpreter, tmp_path, url):
+def test_program_of_the_readme_prints_what_it_says(number, interpreter, tmp_path, url, tls_url):
     source, lines = PROGRAMS[number]
     assert lines, "a program without the lines that it prints"
     if "poll(" not in source:
         source += _LOOP
-    assert samples.run(interpreter, source, tmp_path, {samples.URL: url}, enough=len(lines)) == lines
+    replaced = {_TLS_URL: tls_url} if "wss://" in source else {samples.URL: url}
+    assert samples.run(interpreter, source, tmp_path, replaced, enough=len(lines)) == lines
 
 
 def test_first_program_of_the_readme_has_less_than_12_lines():

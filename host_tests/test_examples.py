@@ -92,12 +92,12 @@ def test_reconnect_run_goes_to_the_next_server(interpreter, tmp_path, url):
 
 
 @pytest.mark.parametrize("port", ["esp8266", "esp32"])
-def test_background_on_a_board_serves_while_the_prompt_is_free(port, capsys):
+def test_background_on_a_board_serves_and_reconnects_while_the_prompt_is_free(port, capsys):
     with fakes.board(port) as board:
         given = []
         board.load("network").WLAN.connect = lambda station, *login: given.append(login)
         server = board.listen("192.168.1.10", 8080, upgrade=True)
-        board.execute(_source("background"))
+        program = board.execute(_source("background"))
         assert given == [("my-network", "my-password")]
         board.run_background(1000)
         peer = server.accept()
@@ -107,7 +107,11 @@ def test_background_on_a_board_serves_while_the_prompt_is_free(port, capsys):
         peer.close_frame(1001)
         board.run_background(1000)
         peer.fin()
-        board.run_background(1000)
+        board.run_background(3000)
+        if port == "esp8266":
+            program["ws"].poll()
+            board.run_background(100)
+        assert len(server.peers) == 2
         assert capsys.readouterr().out.splitlines() == ["received: good morning", "closed: -6"]
         assert board.printed == []
 

@@ -1,5 +1,8 @@
 # background.py: the main.py of a board. MIT licence, see LICENSE.
-"""Serve a connection in the background: the REPL stays free, or the program goes on here."""
+"""Serve a connection in the background: the REPL stays free, or the program goes on here.
+
+Lost connections come back by themselves; on the ESP8266 with the next `ws.poll()`, so call it now and then there.
+"""
 
 import time
 
@@ -23,6 +26,7 @@ while not station.isconnected():
     time.sleep_ms(100)
 
 ws = websocket.createClient()
+ws.config({"reconnect": True})
 ws.on("connection", lambda ws: ws.send("hello!"))
 ws.on("receive", on_receive)
 ws.on("close", lambda ws, status: print("closed:", status))

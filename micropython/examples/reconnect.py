@@ -1,5 +1,8 @@
 # reconnect.py: another server when one is gone. MIT licence, see LICENSE.
-"""Connect again in "close", by a rule of your own: here to the next of several servers."""
+"""Connect again in "close", by a rule of your own: here to the next of several servers.
+
+For one server `ws.config({"reconnect": True})` does it, with pauses.
+"""
 
 import uwebsocket_client as websocket
 
