@@ -16,7 +16,7 @@ URL = "ws://192.168.1.10:8080/"
 _LONGEST_S = 60
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
-_build_once = functools.cache(build.build_all)
+build_once = functools.cache(build.build_all)
 
 
 def blocks(path):
@@ -47,7 +47,7 @@ def run(interpreter, source, folder, replaced, enough=None):
     (folder / "program.py").write_text(source)
     options = ["-u"]
     if interpreter != "cpython":
-        _build_once()
+        build_once()
         options = ["-X", f"heapsize={demo.HEAPS[interpreter]}"]
     process = subprocess.Popen(
         [*rigs.command(interpreter), *options, "program.py"],

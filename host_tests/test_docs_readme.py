@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-import build
 import certificates
 import echo_server
 import rigs
@@ -58,7 +57,7 @@ def test_command_of_the_readme_exists(line):
         assert set(arguments) <= set(targets)
         return
     assert program.startswith(".venv/bin/") and (rigs.ROOT / program).exists()
-    build.build_all()
+    samples.build_once()
     for argument in arguments:
         if "/" in argument and not argument.startswith(":"):
             assert list(rigs.ROOT.glob(argument)), f"{argument} names no file"
