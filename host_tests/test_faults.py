@@ -289,7 +289,7 @@ def test_verdict_on_use_finds_leaks(use, number):
 def test_play_of_failing_program_names_the_round(tmp_path, program, text):
     path = tmp_path / "program.py"
     path.write_text(program)
-    outcome = faults.play("cpython", "ws", SEED, 5, 2, 9, path)
+    outcome = faults.play("cpython", "ws", SEED, 5, 2, 9, program=path)
     ((number, problem),) = outcome.problems
     assert number == 5 and text in problem
 
