@@ -12,7 +12,6 @@ import json
 import os
 import queue
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from collections import namedtuple
 from pathlib import Path
 
 import generated
+import loopback
 import report
 import rigs
 import setup
@@ -111,12 +111,6 @@ def python2(python, modules):
     return [str(python / "usr/bin/python2.7")], env
 
 
-def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @contextlib.contextmanager
 def serving(start, env, patterns, out):
     """Run the fuzzing server on a loopback port, reporting to `out`: yields its URL and the ids of its cases.
@@ -125,7 +119,7 @@ def serving(start, env, patterns, out):
     """
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    url = f"ws://127.0.0.1:{_free_port()}"
+    url = f"ws://127.0.0.1:{loopback.free_port()}"
     spec = out / "server.json"
     spec.write_text(json.dumps({"url": url, "outdir": str(out), "cases": patterns, "exclude-agent-cases": {}}))
     program = "from autobahntestsuite.wstest import run; run()"
@@ -136,7 +130,7 @@ def serving(start, env, patterns, out):
     try:
         yield url, _case_ids(process, log)
     finally:
-        _end(process)
+        loopback.end(process)
 
 
 def _case_ids(process, log):
@@ -148,15 +142,6 @@ def _case_ids(process, log):
                 return ast.literal_eval(line.removeprefix("Cases = "))
         time.sleep(0.1)
     raise AutobahnError(f"the fuzzing server did not start (see {log}; try: rm -r {RIG})")
-
-
-def _end(process):
-    process.terminate()
-    try:
-        process.wait(5)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 # The client
@@ -226,7 +211,7 @@ def run_client(argv, env, log, seconds, deadline, progress=print):
     except (TimeoutError, subprocess.TimeoutExpired):
         trouble = "TIMEOUT"
     finally:
-        _end(process)
+        loopback.end(process)
     if time.monotonic() >= deadline:
         raise AutobahnError("the whole run took too long (try: a larger --seconds, or fewer --cases)")
     if running is None:
