@@ -26,7 +26,8 @@ board: a Board
     poll_until(client, condition)       polls a client, AssertionError after 10 s of the fake clock
     wifi_lost(), wifi_back(), memory_short(for_ms), fail(call, error, skip=, times=)
     open_sockets()                      what was not closed
-    calls, printed, warnings, lost_callbacks, timers, mem_free, clock.now, latency_ms
+    calls, printed, warnings, lost_callbacks, timers, clock.now, latency_ms
+    mem_free, largest_block, idf_free   settable: what is left of the heaps; axTLS crashes where there is too little
 server: accept() gives the next Peer; peers
 peer: a Peer
     received(), request(), frames()     what came; frames are servers.wire.ClientFrame
@@ -43,12 +44,14 @@ own `sys.modules`.
 BoardCrash is raised for what crashes a real board, Stuck for 10000 calls without time passing or a wait without an
 end. Neither is an Exception, and one that is swallowed comes again at the end of the `with` block.
 
-A TLS library joins as one more function in `modules.MODULES`; it wraps the FakeSocket, which has the stream methods
-of MicroPython's C interface (`_receive`, `_transmit`, `poll_flags`).
+TLS: `board.listen(host, 443, tls=fakes.Tls(...))` gives TlsPeers, which send and receive through records; the board's
+own library is axTLS or mbedTLS, under the name that its version has. Both wrap the FakeSocket, which has the stream
+methods of MicroPython's C interface (`_receive`, `_transmit`, `poll_flags`).
 """
 
 from fakes.board import Board as board
 from fakes.board import BoardCrash, Stuck
 from fakes.profiles import NEWEST, PORTS
+from fakes.tls import Tls
 
-__all__ = ["NEWEST", "PORTS", "BoardCrash", "Stuck", "board"]
+__all__ = ["NEWEST", "PORTS", "BoardCrash", "Stuck", "Tls", "board"]

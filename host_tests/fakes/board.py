@@ -9,8 +9,9 @@ from types import ModuleType
 
 from fakes import modules, sockets
 from fakes.clock import HOUR_MS, Clock
-from fakes.peer import Server
+from fakes.peer import Peer, Server
 from fakes.profiles import NEWEST, profile
+from fakes.tls import TlsPeer
 from mp_runtime import PortError, Scheduler
 
 DEVICE = Path(__file__).resolve().parents[2] / "micropython"
@@ -67,6 +68,8 @@ class Board:
         self.warnings = []
         self.lost_callbacks = 0
         self.mem_free = 25000  # what the board's gc tells
+        self.largest_block = None  # what a bytearray can have
+        self.idf_free = 100000 if port == "esp32" else None  # of the heap that TLS uses there
         self.linked = True
         self.station_connected = True
         self.resets = 0
@@ -121,9 +124,10 @@ class Board:
 
     # The network
 
-    def listen(self, host, port, *, upgrade=False, on_connect=None):
-        """Let a Server listen there; with `upgrade` it answers each request by a right 101."""
-        server = self._routes[host, port] = Server(upgrade, on_connect)
+    def listen(self, host, port, *, upgrade=False, on_connect=None, tls=None):
+        """Let a Server listen there; with `upgrade` it answers each request by a right 101; `tls`: as a Tls says."""
+        make_peer = functools.partial(TlsPeer, script=tls) if tls else Peer
+        server = self._routes[host, port] = Server(upgrade, on_connect, make_peer)
         return server
 
     def refuse(self, host, port):
@@ -241,6 +245,10 @@ class Board:
         """Take a crash as expected: it does not come again at the end of the `with` block."""
         self._failure = None
 
+    def has_block(self, size):
+        """Tell whether the heap has so many bytes in one piece."""
+        return self.largest_block is None or size <= self.largest_block
+
     def interrupt(self, callback, argument):
         """Schedule a callback as an interrupt does: silently lost when the queue is full."""
         try:
@@ -310,7 +318,25 @@ class Board:
     @functools.cached_property
     def _builtins(self):
         names = {name: value for name, value in vars(builtins).items() if name not in _NOT_BUILT_IN}
-        return names | {"OSError": PortError, "__import__": self._import}
+        return names | {"OSError": PortError, "bytearray": self._bytearray(), "__import__": self._import}
+
+    def _bytearray(self):
+        """Return the board's built-in type, which finds no room for more than the largest block."""
+        has_block = self.has_block
+
+        class Type(type(bytearray)):
+            """The type of the type: objects that the host has made are bytearrays too."""
+
+            def __instancecheck__(cls, instance):
+                return isinstance(instance, bytearray)
+
+            def __call__(cls, *arguments):
+                made = bytearray(*arguments)
+                if not has_block(len(made)):
+                    raise MemoryError(f"memory allocation failed, allocating {len(made)} bytes")
+                return made
+
+        return Type("bytearray", (), {})
 
     def _import(self, name, *_):
         return self.import_module(name)

@@ -1,6 +1,6 @@
 """The modules that a board's programs import: one function each, from a board to the module.
 
-`MODULES` names them all; TLS libraries take their place here.
+`MODULES` names them all but TLS, whose module is called as the firmware's version has it.
 """
 
 import random
@@ -9,11 +9,12 @@ import types
 import weakref
 
 import mp_runtime
-from fakes import sockets
+from fakes import sockets, tls
 from fakes.profiles import EXPORTED
 
 _PASSED_ON = ("array", "binascii", "collections", "hashlib", "io", "json", "math", "random", "re", "struct", "uctypes")
 _SYNONYMS = ("binascii", "collections", "errno", "hashlib", "io", "json", "os", "random", "re", "struct", "sys")
+_TLS_NAMES = ("tls", "ssl", "ussl")
 
 PERIODIC, ONE_SHOT = 1, 0
 
@@ -222,10 +223,16 @@ def _machine(board):
     return _module("machine", Timer=_TIMERS[board.profile.timer](board))
 
 
+def _esp32(board):
+    if board.idf_free is None:
+        return None
+    return _module("esp32", HEAP_DATA=4, idf_heap_info=lambda _: [(250000, board.idf_free, board.idf_free, 0)])
+
+
 MODULES = {
-    "errno": _errno, "gc": _gc, "machine": _machine, "micropython": _micropython, "network": _network, "os": _os,
-    "select": _uselect, "socket": _usocket, "sys": _sys, "time": _utime, "uselect": _uselect, "usocket": _usocket,
-    "utime": _utime,
+    "errno": _errno, "esp32": _esp32, "gc": _gc, "machine": _machine, "micropython": _micropython,
+    "network": _network, "os": _os, "select": _uselect, "socket": _usocket, "sys": _sys, "time": _utime,
+    "uselect": _uselect, "usocket": _usocket, "utime": _utime,
 }
 
 
@@ -237,4 +244,7 @@ def make(name, board):
         return MODULES[name](board)
     if name in _PASSED_ON:
         return __import__(name)
+    if name in _TLS_NAMES:
+        found, content = tls.library(board)
+        return _module(name, **content) if found == name else None
     return None

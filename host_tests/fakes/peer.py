@@ -25,8 +25,9 @@ class Server:
     `on_connect(peer)` is called for each new one.
     """
 
-    def __init__(self, upgrade, on_connect):
+    def __init__(self, upgrade, on_connect, make_peer):
         self.peers = []
+        self._make_peer = make_peer
         self._upgrade = upgrade
         self._on_connect = on_connect
         self._accepted = 0
@@ -40,7 +41,7 @@ class Server:
 
     def connected(self, clock, connection):
         """A SYN came: make the peer."""
-        peer = Peer(clock, connection, self._upgrade)
+        peer = self._make_peer(clock, connection, self._upgrade)
         connection.peer = peer
         self.peers.append(peer)
         if self._on_connect:
