@@ -99,6 +99,7 @@ def _agree(one, other):
     both = len(early) - 1
     return (
         early[-1:] == [-207]
+        and len(late) > both
         and late[:both] == early[:both]
         and protocol_player.is_end(late[-1])
         and all(word[0] > _CLOSE for word in late[both:-1])
@@ -138,13 +139,17 @@ def _expected(stream, most):
             if code:
                 opcode, message = code, b""
                 decoder = codecs.getincrementaldecoder("utf-8")()
-            if most is not None and len(message) + size > most or most is None and code and size > _HEAP:
+            # A later fragment grows as it comes, but never to a gigabyte.
+            if len(message) + size > most if most is not None else size > (_HEAP if code else (1 << 30) - 1):
                 return [*told, -11 if not code else -8 if fin else -10]
             message += payload
             if opcode == _TEXT:
                 try:
                     decoder.decode(payload, final=bool(fin and there))
                 except UnicodeDecodeError:
+                    return [*told, -207]
+                # Python waits for the third byte of a surrogate, though the second is wrong already.
+                if re.match(rb"\xed[\xa0-\xbf]", decoder.getstate()[0]):
                     return [*told, -207]
             if fin and there:
                 told.append((opcode, message.decode() if opcode == _TEXT else message))
