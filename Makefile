@@ -11,7 +11,7 @@ ARGS    ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo test size bench autobahn faults soak fuzz lint clean pytest size-check left-out
+.PHONY: help setup build demo test size bench autobahn faults peers soak fuzz lint clean pytest size-check left-out
 
 help:
 	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ soak: build  ## run the client for MINUTES=10 against a server that ends every c
 
 fuzz: setup  ## look for SECONDS=60 for bytes that the client cannot take
 	@$(PYTHON) tools/fuzz.py --seconds $(SECONDS) $(ARGS)
+
+peers: build  ## talk to real servers, plain and behind TLS, and write the table into docs/peers.md
+	@$(PYTHON) tools/peers.py --write $(ARGS)
 
 lint: setup  ## check the style of the Python files
 	@.venv/bin/ruff check

@@ -74,6 +74,13 @@ def test_ping_answered_is_told(url):
         assert client.recv(5) == "pong"
 
 
+def test_told_after_a_close_has_its_code_and_reason(url):
+    with _connect(url) as client:
+        client.close(4001, "bye")
+    with _connect(url, "told") as client:
+        assert client.recv(5) == "4001 bye"
+
+
 @pytest.mark.parametrize(("offered", "chosen"), [(None, None), (["superchat"], "superchat"), (["x", "chat"], "chat")])
 def test_subprotocol_of_offer_is_chosen(url, offered, chosen):
     with _connect(url, subprotocols=offered) as client:

@@ -6,6 +6,7 @@
     /hello?count=3&size=10&text=1       sends messages of its own, then echoes
     /count                              answers every message with its length and SHA-256
     /ping                               pings, and sends "pong" as soon as the answer is there
+    /told                               sends the code and the reason of the Close that the last client sent
 
 Subprotocols: chat, superchat. Messages of up to 16 MiB, no compression.
 """
@@ -63,16 +64,32 @@ def _ping(connection):
     _echo(connection)
 
 
-_PATHS = {"/fragments": _fragments, "/close": _close, "/hello": _hello, "/count": _count, "/ping": _ping}
+def _told(connection):
+    connection.send(_last_close)
+    _echo(connection)
+
+
+_PATHS = {
+    "/fragments": _fragments,
+    "/close": _close,
+    "/hello": _hello,
+    "/count": _count,
+    "/ping": _ping,
+    "/told": _told,
+}
+_last_close = ""
 
 
 def _handle(connection):
+    global _last_close
     url = urlsplit(connection.request.path)
     with contextlib.suppress(ConnectionClosed):
         if url.path in _PATHS:
             _PATHS[url.path](connection, **dict(parse_qsl(url.query)))
         else:
             _echo(connection)
+    if connection.protocol.close_rcvd:
+        _last_close = f"{connection.close_code} {connection.close_reason}"
 
 
 def _select(connection, offered):
