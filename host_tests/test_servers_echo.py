@@ -2,6 +2,9 @@
 
 import hashlib
 import signal
+import socket
+import ssl
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +13,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+import certificates
 import echo_server
 
 _TOOL = Path(echo_server.__file__)
@@ -72,6 +76,20 @@ def test_count_of_fragmented_message_tells_length_and_digest(url):
 def test_ping_answered_is_told(url):
     with _connect(url, "ping") as client:
         assert client.recv(5) == "pong"
+
+
+def test_tls_after_a_client_that_resets_at_once_serves_the_next(tmp_path):
+    issued = certificates.issue(tmp_path)
+    trust = ssl.create_default_context(cafile=issued.ca)
+    with echo_server.running(tls=issued.server_context()) as url:
+        assert url.startswith("wss://")
+        address = ("127.0.0.1", int(url.rstrip("/").rpartition(":")[2]))
+        for _ in range(20):
+            with socket.create_connection(address) as early:
+                early.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with _connect(url, ssl=trust, server_hostname=certificates.NAME) as client:
+            client.send("x")
+            assert client.recv(5) == "x"
 
 
 def test_told_after_a_close_has_its_code_and_reason(url):
