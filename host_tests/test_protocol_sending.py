@@ -136,3 +136,11 @@ def _wire_bytes(message, key, room):
 def test_frame_of_any_message_is_read_back_by_a_server(message, key, room):
     frame, size = wire.parse(_wire_bytes(message, key, room))
     assert (frame.opcode, frame.key, frame.payload, frame.shortest) == (wire.BINARY, key, message, True)
+
+
+def test_mask_without_memory_for_the_key_masks_byte_by_byte():
+    payload = bytes(range(256))
+    buffer = bytearray(16 + 256)
+    header(buffer, 0x82, 256, b"\x01\x02\x03\x04")
+    mask(buffer, memoryview(payload), 0, 256, None)
+    assert bytes(buffer[16:]) == bytes(b ^ b"\x01\x02\x03\x04"[i & 3] for i, b in enumerate(payload))

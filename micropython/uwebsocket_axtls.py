@@ -11,13 +11,14 @@ import errno
 import gc
 from micropython import const
 import uselect
-from utime import ticks_add, ticks_diff, ticks_ms
+from utime import ticks_diff, ticks_ms
 
 # Indices of the options, see KEYS in uwebsocket_config
 _SEND_TIMEOUT = const(4)
 
 _FREE = const(14336)  # bytes that the handshake needs, unchecked by axTLS
 _BLOCK = const(5400)  # of them in one piece
+_KEPT = const(4096)  # bytes that are read ahead, at most, for a write
 
 
 class AxTLS:
@@ -33,49 +34,63 @@ class AxTLS:
         bytearray(_BLOCK)  # raises MemoryError, where axTLS would crash
         gc.collect()
         self._raw = ws._sock
-        self._waiter = ws._poller  # with the flags that the client waits for
+        self._waiter = ws._poller
+        self._mask = 0  # what the client waits for
         self._poller = uselect.poll()
         self._poller.register(self._raw, uselect.POLLIN | uselect.POLLOUT | uselect.POLLHUP)
         self._timeout = ws._options[_SEND_TIMEOUT]
-        self._kept = b""  # decrypted, not yet asked for
+        self._kept = bytearray()  # decrypted, not yet asked for
         self._full = False  # the last read gave all that was asked: there may be more
-        self._part = False  # axTLS holds a part of a record
+        self._part = False  # axTLS may hold a part of a record
         self._over = False
         left = ticks_diff(ws._deadline, ticks_ms())
         self._raw.settimeout(max(left, 1) / 1000)
-        self._sock = wrap()
+        try:
+            self._sock = wrap()
+        except OSError:
+            if ticks_diff(ws._deadline, ticks_ms()) <= 0:
+                ws._status = -18  # axTLS tells a time-out as a lost connection
+            raise
         # the flag of the SSLSocket itself is left alone: one read then takes one record
         self._raw.setblocking(False)
 
-    def _flags(self, wait=0):
-        for _, flags in self._poller.ipoll(wait):
+    def _flags(self):
+        for _, flags in self._poller.ipoll(0):
             return flags
         return 0
 
     def modify(self, sock, flags):
         """Have `ipoll` wait for other flags."""
-        self._waiter.modify(self._raw, flags)
+        self._mask = flags
 
     def ipoll(self, timeout_ms):
         """Wait like `poll.ipoll`; what axTLS has decrypted counts as POLLIN."""
         if self._kept or self._full:
             return ((self, uselect.POLLIN),)
+        # room to write is of no use before the rest of a record has come
+        self._waiter.modify(self._raw, self._mask & ~uselect.POLLOUT | uselect.POLLIN if self._part else self._mask)
         return self._waiter.ipoll(timeout_ms)
 
-    def _take(self, buffer, n):
-        # reads what TCP or axTLS has, 0 at the end, None for nothing
+    def _take(self, buffer, n, step):
+        # Reads what TCP or axTLS has, 0 at the end, None for nothing. While TCP has data, `step` bytes at
+        # once: a read that wants more than there is may take in a part of the next record unseen.
         if self._over:
             return 0
         waiting = self._flags() & ~uselect.POLLOUT
         if not (waiting or self._full):
             return None
-        k = self._sock.readinto(buffer, n)
+        if waiting:
+            n = min(n, step)
+        try:
+            k = self._sock.readinto(buffer, n)
+        except OSError as error:  # also with the number of an alert, which is no errno
+            raise ValueError(error)
         self._full = k == n
-        if k is None:
-            self._part = self._part or bool(waiting)
-        else:
+        if not self._full and waiting:
+            self._part = True
+        elif k is not None:
             self._part = False
-            self._over = k == 0
+        self._over = k == 0
         return k
 
     def readinto(self, buffer, n=None):
@@ -87,7 +102,8 @@ class AxTLS:
             buffer[:k] = self._kept[:k]
             self._kept = self._kept[k:]
             return k
-        return self._take(buffer, n)
+        # one byte first, which makes axTLS take in one record
+        return self._take(buffer, n, n if self._full else 1)
 
     def readline(self, n):
         """Read at most `n` bytes, up to the end of a line; `None` for nothing yet, b"" at the end."""
@@ -102,38 +118,29 @@ class AxTLS:
                 break
         return line
 
-    def _drain(self):
-        # Takes all that is decrypted or half read out of the way; False if the time was too short.
-        end = ticks_add(ticks_ms(), self._timeout)
-        piece = bytearray(64)
-        while not self._over:
-            k = self._take(piece, len(piece))
-            if k:
-                self._kept += piece[:k]
-            elif k is None and not (self._part or self._full):
-                return True
-            elif k is None:
-                left = ticks_diff(end, ticks_ms())
-                if left <= 0:
-                    return False
-                self._poller.modify(self._raw, uselect.POLLIN | uselect.POLLHUP)
-                self._flags(left)
-                self._poller.modify(
-                    self._raw, uselect.POLLIN | uselect.POLLOUT | uselect.POLLHUP
-                )
-        return True
-
     def write(self, buffer, start, n):
-        """Write `n` bytes from `start`; their number, 0 for a dead session, `None` for no room."""
+        """Write `n` bytes from `start`; their number, 0 for a dead session, `None` for not yet."""
         if not self._flags() & uselect.POLLOUT:
             return None
-        if not self._drain():
-            raise OSError(errno.ETIMEDOUT, "")
+        # what is decrypted must be out of the way
+        piece = bytearray(64)
+        k = 1
+        while k:
+            if len(self._kept) > _KEPT:
+                return None
+            k = self._take(piece, len(piece), 1)
+            if k:
+                self._kept += piece[:k]
+        if self._part and not self._over:
+            return None
+        began = ticks_ms()
         self._raw.settimeout(self._timeout / 1000)
         try:
             k = self._sock.write(buffer, start, n)
         finally:
             self._raw.setblocking(False)
+        if k == 0 and ticks_diff(ticks_ms(), began) >= self._timeout:
+            raise OSError(errno.ETIMEDOUT, "")
         return k
 
     def close(self):

