@@ -277,6 +277,25 @@ def test_full_schedule_queue_only_delays(firmware):
 
 
 @each(BOARDS)
+def test_wake_that_finds_the_queue_full_is_made_up_for_by_the_next(firmware):
+    with Session(firmware, BACKGROUND) as session:
+        session.connect()
+        session.board.run_background(1000)
+        scheduler = session.board.scheduler
+
+        def again(_):
+            scheduler.schedule(again, None)
+
+        for _ in range(session.board.profile.schedule_depth):
+            scheduler.schedule(again, None)
+        session.board.load("uwebsocket_board").wake()
+        scheduler.clear()
+        session.server.accept().frame(wire.TEXT, "later")
+        session.board.run_background(1000)
+        assert session.messages == ["later"]
+
+
+@each(BOARDS)
 def test_lost_callbacks_only_delay(firmware):
     with Session(firmware, BACKGROUND) as session:
         session.connect()

@@ -249,6 +249,7 @@ def test_os_error_before_the_server_was_heard_leads_to_its_status(firmware, call
 def test_os_error_of_an_open_connection_leads_to_its_status(firmware, call, name, status):
     with Session(firmware) as session:
         peer = session.open()
+        began = session.board.clock.now
         session.board.fail(call, name)
         if call == "read":
             peer.frame(wire.TEXT, "lost")
@@ -258,6 +259,7 @@ def test_os_error_of_an_open_connection_leads_to_its_status(firmware, call, name
             assert caught.value.errno == session.number("ENOTCONN")
             assert not session.ws.connected
         assert session.finish() == status
+        assert session.ended_ms - began < 20
         assert session.ws.errno == session.number(name)
         assert session.ws.close_code == 1006
 

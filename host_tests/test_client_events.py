@@ -290,6 +290,15 @@ def test_client_connects_a_hundred_times(firmware):
         assert session.finish() == -6
 
 
+@each(FIRMWARE)
+def test_each_of_several_attempts_without_a_poll_is_told(firmware):
+    with Session(firmware) as session:
+        for url in ("http://10.0.0.2/", "ws:///", "ws://10.0.0.2:0/"):
+            session.connect(url)
+        session.finish()
+        assert session.statuses == [-1, -4, -3]
+
+
 @each()
 def test_clients_do_not_share_anything(firmware):
     with Session(firmware) as session:

@@ -240,6 +240,20 @@ def test_poll_sleeps_while_a_frame_cannot_go_out(firmware, blocked):
 
 
 @each(FIRMWARE)
+def test_poll_sleeps_while_a_close_frame_cannot_go_out_and_data_waits(firmware):
+    with Session(firmware, {"close_timeout_ms": 20000}) as session:
+        peer = session.open()
+        session.fill()
+        peer.close_frame()
+        session.until(lambda: not session.ws.connected)
+        peer.frame(wire.TEXT, "nobody is to read this")
+        session.idle(1000)
+        before = session.board.calls["poll"]
+        session.idle(10000)
+        assert session.board.calls["poll"] - before < 150
+
+
+@each(FIRMWARE)
 def test_config_applies_from_the_next_connect_on(firmware):
     with Session(firmware, {"ping_interval_ms": 1000, "ping_limit": 1}) as session:
         session.open()
