@@ -1,30 +1,94 @@
 # uwebsocket_axtls: keeps axTLS, the TLS of the ESP8266, from harm. MIT licence, see LICENSE.
 """A socket over axTLS that the client can use like any other.
 
-axTLS has one buffer for both directions, does not tell what it has decrypted, waits in a busy
-loop when it cannot write, and takes any time-out for the end. So: it is read until nothing is
-left before anything is written; it is asked to read only when TCP has data or the last read was
-full; and it writes with a time-out on the raw socket, after TCP has shown room.
+axTLS has one buffer for both directions, so what it writes destroys what it has decrypted or half
+read; it does not tell what it has of either, waits in a busy loop when it cannot write, and takes
+any time-out for the end. So it gets TCP through a gate, which tells where records end, lets none
+begin before a write, and waits in axTLS's place.
 """
 
 import errno
 import gc
+import io
 from micropython import const
 import uselect
-from utime import ticks_diff, ticks_ms
+from utime import ticks_add, ticks_diff, ticks_ms
 
 # Indices of the options, see KEYS in uwebsocket_config
 _SEND_TIMEOUT = const(4)
 
 _FREE = const(14336)  # bytes that the handshake needs, unchecked by axTLS
 _BLOCK = const(5400)  # of them in one piece
-_KEPT = const(4096)  # bytes that are read ahead, at most, for a write
+_PIECE = const(128)
+
+
+class _Gate(io.IOBase):
+    # TCP as axTLS sees it. What it raised would leave axTLS torn, so it keeps it in `error`.
+
+    def __init__(self, raw, deadline):
+        self.raw = raw
+        self.poller = uselect.poll()
+        self.poller.register(raw)
+        self.deadline = deadline  # of what waits, in ticks
+        self.waits = True  # reads wait
+        self.shut = False  # no record may begin
+        self.inside = False  # a record has begun
+        self.body = False  # and its header is complete
+        self.error = None
+
+    def wait(self, flags):
+        # False when the deadline has passed
+        left = ticks_diff(self.deadline, ticks_ms())
+        if left <= 0:
+            self.error = OSError(errno.ETIMEDOUT, "")
+            return False
+        self.poller.modify(self.raw, flags | uselect.POLLHUP)
+        for _ in self.poller.ipoll(left):
+            pass
+        return True
+
+    def readinto(self, buffer):
+        # axTLS asks for what is missing of a header or of the rest of the record, never for more
+        if self.error or self.shut and not self.inside:
+            return 0 if self.error else None
+        try:
+            while True:
+                n = self.raw.readinto(buffer)
+                if n is not None or not self.waits:
+                    break
+                if not self.wait(uselect.POLLIN):
+                    return 0
+        except OSError as error:
+            self.error = error
+            return 0
+        if n:
+            if n == len(buffer):
+                self.body = not self.body
+            self.inside = self.body or n < len(buffer)
+        return n
+
+    def write(self, buffer):
+        if self.error:
+            return -errno.ECONNRESET
+        try:
+            while True:
+                n = self.raw.write(buffer)
+                if n is not None:
+                    return n
+                if not self.wait(uselect.POLLOUT):
+                    break
+        except OSError as error:
+            self.error = error
+        return -errno.ECONNRESET
+
+    def ioctl(self, request, argument):
+        return 0
 
 
 class AxTLS:
     """The client's end of a TLS connection, both as its socket and as its poll object.
 
-    `ws`: the client, with the raw socket; `wrap()` makes the `SSLSocket`, with its handshake.
+    `ws`: the client, with the raw socket; `wrap(raw)` makes the `SSLSocket`, with its handshake.
     """
 
     def __init__(self, ws, wrap):
@@ -34,30 +98,20 @@ class AxTLS:
         bytearray(_BLOCK)  # raises MemoryError, where axTLS would crash
         gc.collect()
         self._raw = ws._sock
-        self._waiter = ws._poller
+        self._poller = ws._poller
         self._mask = 0  # what the client waits for
-        self._poller = uselect.poll()
-        self._poller.register(self._raw, uselect.POLLIN | uselect.POLLOUT | uselect.POLLHUP)
         self._timeout = ws._options[_SEND_TIMEOUT]
-        self._kept = bytearray()  # decrypted, not yet asked for
+        self._kept = b""  # decrypted, not yet asked for
         self._full = False  # the last read gave all that was asked: there may be more
-        self._part = False  # axTLS may hold a part of a record
-        self._over = False
-        left = ticks_diff(ws._deadline, ticks_ms())
-        self._raw.settimeout(max(left, 1) / 1000)
+        self._gate = gate = _Gate(self._raw, ws._deadline)
         try:
-            self._sock = wrap()
+            # the SSLSocket's own flag stays "blocking": a read then goes on until the gate has nothing
+            self._sock = wrap(gate)
         except OSError:
-            if ticks_diff(ws._deadline, ticks_ms()) <= 0:
-                ws._status = -18  # axTLS tells a time-out as a lost connection
+            if gate.error and gate.error.errno == errno.ETIMEDOUT:
+                ws._status = -18
             raise
-        # the flag of the SSLSocket itself is left alone: one read then takes one record
-        self._raw.setblocking(False)
-
-    def _flags(self):
-        for _, flags in self._poller.ipoll(0):
-            return flags
-        return 0
+        gate.waits = False
 
     def modify(self, sock, flags):
         """Have `ipoll` wait for other flags."""
@@ -68,29 +122,17 @@ class AxTLS:
         if self._kept or self._full:
             return ((self, uselect.POLLIN),)
         # room to write is of no use before the rest of a record has come
-        self._waiter.modify(self._raw, self._mask & ~uselect.POLLOUT | uselect.POLLIN if self._part else self._mask)
-        return self._waiter.ipoll(timeout_ms)
+        self._poller.modify(self._raw, uselect.POLLIN | uselect.POLLHUP if self._gate.inside else self._mask)
+        return self._poller.ipoll(timeout_ms)
 
-    def _take(self, buffer, n, step):
-        # Reads what TCP or axTLS has, 0 at the end, None for nothing. While TCP has data, `step` bytes at
-        # once: a read that wants more than there is may take in a part of the next record unseen.
-        if self._over:
-            return 0
-        waiting = self._flags() & ~uselect.POLLOUT
-        if not (waiting or self._full):
-            return None
-        if waiting:
-            n = min(n, step)
+    def _take(self, buffer, n):
         try:
             k = self._sock.readinto(buffer, n)
-        except OSError as error:  # also with the number of an alert, which is no errno
+        except OSError as error:  # also the number of an alert, which is no errno
             raise ValueError(error)
         self._full = k == n
-        if not self._full and waiting:
-            self._part = True
-        elif k is not None:
-            self._part = False
-        self._over = k == 0
+        if k == 0 and self._gate.error:
+            raise self._gate.error
         return k
 
     def readinto(self, buffer, n=None):
@@ -102,8 +144,7 @@ class AxTLS:
             buffer[:k] = self._kept[:k]
             self._kept = self._kept[k:]
             return k
-        # one byte first, which makes axTLS take in one record
-        return self._take(buffer, n, n if self._full else 1)
+        return self._take(buffer, n)
 
     def readline(self, n):
         """Read at most `n` bytes, up to the end of a line; `None` for nothing yet, b"" at the end."""
@@ -120,31 +161,29 @@ class AxTLS:
 
     def write(self, buffer, start, n):
         """Write `n` bytes from `start`; their number, 0 for a dead session, `None` for not yet."""
-        if not self._flags() & uselect.POLLOUT:
-            return None
-        # what is decrypted must be out of the way
-        piece = bytearray(64)
-        k = 1
-        while k:
-            if len(self._kept) > _KEPT:
-                return None
-            k = self._take(piece, len(piece), 1)
-            if k:
-                self._kept += piece[:k]
-        if self._part and not self._over:
-            return None
-        began = ticks_ms()
-        self._raw.settimeout(self._timeout / 1000)
+        gate = self._gate
+        gate.shut = True
         try:
-            k = self._sock.write(buffer, start, n)
+            # what is decrypted, or half read, must be out of the way
+            piece = bytearray(_PIECE)
+            k = 1
+            while k:
+                k = self._take(piece, _PIECE)
+                if k:
+                    self._kept += piece[:k]
         finally:
-            self._raw.setblocking(False)
-        if k == 0 and ticks_diff(ticks_ms(), began) >= self._timeout:
-            raise OSError(errno.ETIMEDOUT, "")
+            gate.shut = False
+        if gate.inside:
+            return None
+        gate.deadline = ticks_add(ticks_ms(), self._timeout)
+        k = self._sock.write(buffer, start, n)
+        if k == 0 and gate.error:
+            raise gate.error
         return k
 
     def close(self):
-        """Close TCP before TLS, which would wait for room to say farewell."""
+        """Close TCP, and then TLS, which would wait for room to say farewell."""
+        self._gate.error = OSError(errno.EBADF, "")
         self._raw.close()
         try:
             self._sock.close()

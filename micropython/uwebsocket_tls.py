@@ -94,9 +94,9 @@ def wrap(ws, host):
 
         if hasattr(tls, "SSLContext"):
             context = _context(tls, config, verify)
-            sock = AxTLS(ws, lambda: context.wrap_socket(raw, server_hostname=name))
+            sock = AxTLS(ws, lambda gate: context.wrap_socket(gate, server_hostname=name))
         else:
-            sock = AxTLS(ws, lambda: _wrap_old(tls, raw, config, verify, name, {}))
+            sock = AxTLS(ws, lambda gate: _wrap_old(tls, gate, config, verify, name, {}))
         ws._sock = ws._poller = sock
         return sock
     if sys.platform == "esp32":

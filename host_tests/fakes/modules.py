@@ -12,7 +12,7 @@ import mp_runtime
 from fakes import sockets, tls
 from fakes.profiles import EXPORTED
 
-_PASSED_ON = ("array", "binascii", "collections", "hashlib", "io", "json", "math", "random", "re", "struct", "uctypes")
+_PASSED_ON = ("array", "binascii", "collections", "hashlib", "json", "math", "random", "re", "struct", "uctypes")
 _SYNONYMS = ("binascii", "collections", "errno", "hashlib", "io", "json", "os", "random", "re", "struct", "sys")
 _TLS_NAMES = ("tls", "ssl", "ussl")
 
@@ -36,6 +36,11 @@ def _gc(board):
 
     return _module("gc", collect=collect, enable=lambda: None, disable=lambda: None, isenabled=lambda: True,
                    mem_free=lambda: board.mem_free, mem_alloc=lambda: 0, threshold=lambda *_: -1)
+
+
+def _io(board):
+    host = __import__("io")
+    return _module("io", BytesIO=host.BytesIO, StringIO=host.StringIO, IOBase=mp_runtime.IOBase, open=open)
 
 
 def _micropython(board):
@@ -230,7 +235,7 @@ def _esp32(board):
 
 
 MODULES = {
-    "errno": _errno, "esp32": _esp32, "gc": _gc, "machine": _machine, "micropython": _micropython,
+    "errno": _errno, "esp32": _esp32, "gc": _gc, "io": _io, "machine": _machine, "micropython": _micropython,
     "network": _network, "os": _os, "select": _uselect, "socket": _usocket, "sys": _sys, "time": _utime,
     "uselect": _uselect, "usocket": _usocket, "utime": _utime,
 }

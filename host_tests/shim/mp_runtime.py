@@ -117,6 +117,29 @@ class Stream:
             data += piece[:count]
 
 
+class IOBase:
+    """MicroPython's `io.IOBase`: a program's own stream, which C code reads and writes by calling its methods.
+
+    `readinto(buffer)` and `write(buffer)` return a count, None for EAGAIN, or an errno below 0.
+    """
+
+    def _receive(self, view):
+        return _counted(self.readinto(view))
+
+    def _transmit(self, view):
+        return _counted(self.write(view))
+
+    def close(self):
+        """Ask the stream to close: request 4."""
+        self.ioctl(4, 0)
+
+
+def _counted(result):
+    if result is None or result < 0:
+        raise PortError(EAGAIN if result is None else -result)
+    return result
+
+
 def _limited(view, size):
     return view if size < 0 else view[:size]
 
