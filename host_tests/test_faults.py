@@ -184,7 +184,7 @@ def test_proxy_whose_server_resets_resets_the_client():
                 client.settimeout(2)
                 client.sendall(b"x")
                 peer, _ = listener.accept()
-                peer.recv(0)
+                assert peer.recv(1) == b"x"
                 peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
                 peer.close()
                 assert receive(client) == (b"", "reset")

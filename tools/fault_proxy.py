@@ -27,7 +27,7 @@ import threading
 import time
 
 WAYS = ("up", "down")  # to the server, to the client
-KINDS = {"none": 20, "reset": 22, "fin": 20, "stall": 5, "byte": 16, "frame": 17}  # and how often each is planned
+KINDS = {"none": 20, "reset": 22, "fin": 20, "stall": 3, "byte": 16, "frame": 17}  # and how often each is planned
 
 _HANDSHAKE = {False: 160, True: 2500}  # bytes that opening a connection takes, about; with TLS
 _LARGEST = 1 << 14  # no fault or pause is planned after so many bytes
@@ -36,9 +36,9 @@ _PAUSES = 8
 _LONGEST_PAUSE_MS = 4
 _CHUNK = 1 << 16
 _CONNECTION_S = 10  # no connection lives longer
-_STALL_S = 4  # longer than any patience
+_STALL_S = 5  # longer than any patience
 _WATCH_S = 0.02
-_STOP_S = 5
+_STOP_S = 8
 _GONE = (7, 8)  # states in tcp_info, CLOSE and CLOSE_WAIT: the other side has ended TCP
 _RESERVED_OPCODES = (3, 4, 5, 6, 7, 11, 12, 13, 14, 15)
 

@@ -31,12 +31,12 @@ SCHEMES = ("ws", "wss")
 ROUNDS = 400
 
 _HEAP = "4m"
-_AT_ONCE = 8  # interpreters; most of the time they wait
-_SHARE = 100  # rounds of one interpreter
-_ROUND_S = 8
+_AT_ONCE = 16  # interpreters; most of the time they wait
+_SHARE = 50  # rounds of one interpreter
+_ROUND_S = 10
 _START_S = 30
-_LONGEST_MS = 4000  # of a round: its time-outs, and a busy machine
-_LONGEST_POLL_MS = 1500
+_LONGEST_MS = 7000  # of a round: its time-outs, and a busy machine
+_LONGEST_POLL_MS = 2500
 _HEAP_GROWTH = 4096
 _FIRST_LINE = 34  # bytes of the reply's
 _RAISED = (False, errno.ENOTCONN, errno.ETIMEDOUT)

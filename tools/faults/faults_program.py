@@ -16,14 +16,15 @@ import sys
 import utime
 import uwebsocket_client as websocket
 
+# Short, but longer than a busy machine keeps a process waiting.
 CONFIG = {
-    "connect_timeout_ms": 800,
-    "close_timeout_ms": 500,
-    "send_timeout_ms": 1000,
-    "ping_interval_ms": 200,
+    "connect_timeout_ms": 2000,
+    "close_timeout_ms": 1000,
+    "send_timeout_ms": 2000,
+    "ping_interval_ms": 600,
     "ping_limit": 2,
 }
-ROUND_MS = 6000
+ROUND_MS = 8000
 POLL_MS = 20
 WARM_UP = 20  # rounds before what is in use is looked at
 
