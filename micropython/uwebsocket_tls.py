@@ -43,6 +43,16 @@ def _der(data):
     return blocks or [data]
 
 
+def _own(tls, config):
+    # the client's certificate and key; axTLS knows no PEM, and says so only in the handshake
+    cert = _data(config["cert"])
+    key = _data(config["key"])
+    if not hasattr(tls, "CERT_REQUIRED"):
+        # the certificate goes without its chain; in a key's file its parameters may come first
+        return _der(cert)[0], _der(key)[-1]
+    return cert, key
+
+
 def _context(tls, config, verify):
     context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
     if hasattr(tls, "CERT_REQUIRED"):  # axTLS has none
@@ -52,11 +62,10 @@ def _context(tls, config, verify):
             for block in _der(_data(config["ca"])):
                 context.load_verify_locations(block)
     if "cert" in config:
-        cert = _data(config["cert"])
-        key = _data(config["key"])
+        cert, key = _own(tls, config)
         try:
             context.load_cert_chain(cert, key)
-        except ValueError:  # of PEM, here without its chain; the key comes after its parameters
+        except ValueError:  # a library that knows no PEM
             context.load_cert_chain(_der(cert)[0], _der(key)[-1])
     return context
 
@@ -64,8 +73,7 @@ def _context(tls, config, verify):
 def _wrap_old(tls, sock, config, verify, name, arguments):
     # firmware up to 1.20
     if "cert" in config:
-        arguments["cert"] = _data(config["cert"])
-        arguments["key"] = _data(config["key"])
+        arguments["cert"], arguments["key"] = _own(tls, config)
     if verify:
         arguments["cert_reqs"] = tls.CERT_REQUIRED
         arguments["cadata"] = _data(config["ca"])

@@ -7,6 +7,7 @@ What the libraries do is platforms.md's, sections 6 (axTLS), 7 and 15 (mbedTLS).
 board is a BoardCrash.
 """
 
+import ast
 import random
 import zlib
 from dataclasses import dataclass, field
@@ -117,6 +118,10 @@ class Records:
         return zlib.crc32(content, self.number).to_bytes(_CHECKSUM_SIZE, "big")
 
 
+def _is_pem(data):
+    return data is not None and data.startswith(b"-----BEGIN ")
+
+
 def _records():
     """Return the records of both directions: the client's, the server's."""
     return Records(1), Records(2)
@@ -191,8 +196,7 @@ class TlsPeer(Peer):
         elif kind == ALERT:
             self.alerts.append(content[1])
         elif content.startswith(_HELLO):
-            name, certificate, tickets = content[len(_HELLO):].split(b"\n")
-            self.hello = {"name": name.decode() or None, "certificate": certificate or None, "tickets": bool(tickets)}
+            self.hello = ast.literal_eval(content[len(_HELLO):].decode())
             getattr(self, f"_answer_{self.script.answer}")(self.script.after_ms)
         else:
             self.record(HANDSHAKE, _FINISHED)
@@ -249,8 +253,8 @@ class _Socket(Stream):
         return count
 
     def _hello(self):
-        said = ((self._name or "").encode(), self._context.certificate or b"", b"tickets" if self._tickets else b"")
-        return self._to_server.seal(HANDSHAKE, _HELLO + b"\n".join(said))
+        said = {"name": self._name, "certificate": self._context.certificate, "tickets": self._tickets}
+        return self._to_server.seal(HANDSHAKE, _HELLO + repr(said).encode())
 
 
 class AxTlsSocket(_Socket):
@@ -264,6 +268,8 @@ class AxTlsSocket(_Socket):
         self._ready = False
         self._dead = False  # reads and writes give 0
         self._closed = False
+        if _is_pem(context.certificate):
+            raise ValueError("invalid cert")
         if board.mem_free < _AXTLS_HEAP or not board.has_block(_AXTLS_BLOCK):
             board.crash("axTLS: no memory for a connection, which it does not check")
         self._send(self._hello())
@@ -573,7 +579,7 @@ class _Context:
         self.certificate = None
 
     def load_cert_chain(self, cert, key):
-        """Take the client's own certificate."""
+        """Take the client's own certificate; neither is looked at now."""
         self.certificate = bytes(buffer_view(cert))
 
 
