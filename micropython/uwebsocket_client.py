@@ -271,9 +271,12 @@ class WebSocketClient:
                 if self._ended:
                     status = self._ended[0]
                     handler = self._handlers.get("close")
-                    self._ended = self._ended[1:]
+                    # no jump, at which Ctrl-C could lose the event, between _ended and the handler
                     if handler:
+                        self._ended = self._ended[1:]
                         handler(self, status)
+                    else:
+                        self._ended = self._ended[1:]
                     break
                 if self._state == _CLOSED:
                     break
