@@ -51,15 +51,15 @@ _CRITICAL = const(2)  # of _busy: an exception now, Ctrl-C above all, ends the c
 
 _IN = const(1 | 16)  # POLLIN, POLLHUP
 _OUT = const(4 | 16)  # POLLOUT, POLLHUP
-_FAILED = const(8 | 16)  # POLLERR, POLLHUP
 
 
 def _call(name, function=None, *args):
     # Calls a function of a module that is needed only for a moment, and keeps nothing of it: its
     # memory is given back, unless it had to be compiled. After a collection it goes to the low end
     # of the heap, where its names stay, not amid the free room.
-    gc.collect()
     name = "uwebsocket_" + name
+    if name not in modules:
+        gc.collect()
     module = __import__(name)
     if not module.__file__.endswith(".py"):
         modules.pop(name)
@@ -551,21 +551,12 @@ class WebSocketClient:
     # ---- receiving
 
     def _read(self, buffer, start, n):
-        # For the receiver: what is there of n bytes, within the budget of this poll().
+        # For the receiver: what is there of n bytes, within the budget of this poll(). It asks for
+        # no more than a frame has: after a reset, to ask for more would lose what is there.
         if self._budget <= 0:
             return 0
         n = min(n, self._budget)
-        if self._flags & _FAILED and hasattr(self._sock, "recv"):
-            # after a reset, readinto() of more than there is would lose what there is
-            try:
-                part = self._sock.recv(min(n, _LARGE))
-                n = len(part)
-                buffer[start : start + n] = part
-            except OSError as error:
-                if error.errno != errno.EAGAIN:
-                    raise
-                n = None
-        elif start:
+        if start:
             n = self._sock.readinto(memoryview(buffer)[start : start + n])
         else:
             n = self._sock.readinto(buffer, n)

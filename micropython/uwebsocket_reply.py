@@ -97,7 +97,8 @@ def read(ws, value):
 
     def readline(n):
         nonlocal heard
-        line = ws._sock.readline(n)
+        # a reset loses the part of a line that came before it, so the first byte is taken alone
+        line = ws._sock.readline(n if heard else 1)
         if line == b"":
             raise EOFError
         if line:
