@@ -5,23 +5,16 @@ printed and at what the server recorded.
 """
 
 import base64
-import hashlib
-import json
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 import rigs
-from servers import scenarios, wire
+import status_player
+from servers import scenarios
 from servers.raw import RawServer
 from servers.scenarios import SCENARIOS
 
-_PROGRAM = Path(__file__).parent / "upy" / "status_program.py"
-_BATCH_S = 240
-_HEAP = "64m"
-_LONGEST_POLL_MS = 1000  # 50 ms are asked for; the rest is a busy machine's
 _HEAP_GROWTH = 1024
 
 _BATCHES = [
@@ -37,50 +30,22 @@ _CASES = [
 ]
 # What a ws:// client can meet over a real socket of this kernel.
 _STATUSES = [*range(-8, 1), -10, -11, -13, -15, -17, -18, -19, -99, -103, -104, -109, -111, -202, -207]
-_DATA_FRAMES = (wire.CONTINUATION, wire.TEXT, wire.BINARY, wire.PING, wire.PONG)
 
 
 def _target(rig, name):
     return f"{name}?on={rig}"
 
 
-def _job(server, rig, name, first):
-    scenario = SCENARIOS[name]
+def _url(server, rig, name):
     ports = {"port": server.port, "closed_port": server.closed_port, "full_port": server.full_port}
-    url = server.url(_target(rig, name)) if scenario.url is None else scenario.url.format(**ports)
-    return {
-        "name": name,
-        "first": first,
-        "url": url,
-        "config": scenario.config,
-        "calls": scenario.calls,
-        "data": scenario.data,
-        "budget_ms": scenario.budget_ms,
-    }
+    url = SCENARIOS[name].url
+    return server.url(_target(rig, name)) if url is None else url.format(**ports)
 
 
 def _play(server, rig, heap, folder):
     """Play a batch on one interpreter; return {name: result}."""
     names = [name for name, scenario in SCENARIOS.items() if rig in scenario.on and scenario.heap == heap]
-    first_of_status = {SCENARIOS[name].status: name for name in reversed(names)}.values()
-    jobs = [_job(server, rig, name, name in first_of_status) for name in names]
-    batch = folder / f"{rig}-{heap}.json"
-    batch.write_text(json.dumps(jobs, ensure_ascii=False))  # MicroPython's json joins no surrogates
-    options = [] if rig == "cpython" else ["-X", f"heapsize={heap or _HEAP}"]
-    command = [*rigs.command(rig), *options, str(_PROGRAM), str(batch)]
-    try:
-        done = subprocess.run(
-            command, env=rigs.device_env(rig), capture_output=True, text=True, timeout=_BATCH_S, check=False
-        )
-        output, errors = done.stdout, f"{done.stderr}ended with {done.returncode}"
-    except subprocess.TimeoutExpired as error:
-        output, errors = ((part or b"").decode() for part in (error.stdout, error.stderr))
-        errors += f"still running after {_BATCH_S} s"
-    # MicroPython writes its tracebacks to either stream.
-    lines = output.splitlines()
-    results = [json.loads(line) for line in lines if line.startswith("{")]
-    said = [line for line in lines if not line.startswith("{")]
-    return {result["name"]: result for result in results} | {"said": "\n".join([*said, errors])}
+    return status_player.play(rig, status_player.jobs(names, lambda name: _url(server, rig, name)), folder, heap)
 
 
 @pytest.fixture(scope="module")
@@ -104,25 +69,9 @@ def _result(results, rig, name):
     return batch[name]
 
 
-def _digests(scenario):
-    """Return what the program prints for the messages that a scenario must bring."""
-    for opcode, payload in scenario.received:
-        kind = "data" if scenario.data else "str" if opcode == wire.TEXT else "bytearray"
-        yield [opcode, kind, len(payload), hashlib.sha256(payload).hexdigest()[:16]]
-
-
 @pytest.mark.parametrize(("rig", "name"), _CASES)
 def test_status_of_scenario_is_told_once(results, rig, name):
-    result, scenario = _result(results, rig, name), SCENARIOS[name]
-    statuses = scenario.status if isinstance(scenario.status, tuple) else (scenario.status,)
-    assert len(result["closes"]) == 1 and result["closes"][0] in statuses, result
-    assert not any(result["alive"]) and not result["connected"]
-    assert result["got"] == list(_digests(scenario))
-    assert result["raised"] == list(scenario.raised)
-    assert (result["http_status"], result["protocol"]) == (scenario.http_status, scenario.protocol)
-    if scenario.heard is not scenarios.ANYTHING:
-        assert (result["close_code"], result["close_reason"]) == scenario.heard
-    assert result["longest_poll_ms"] < _LONGEST_POLL_MS or "flood" in str(scenario.calls)
+    status_player.check_client(_result(results, rig, name), SCENARIOS[name])
 
 
 @pytest.mark.parametrize(("rig", "name"), [case for case in _CASES if SCENARIOS[case.values[1]].url is None])
@@ -132,17 +81,7 @@ def test_server_of_scenario_sees_what_the_rules_ask(server, results, rig, name):
     if record is None:
         assert scenario.calls.get("start"), "only a client that gives up at once may leave no request"
         return
-    assert record.trouble is None
-    assert record.close_code == scenario.sent
-    assert record.ending is not None, "the client left its socket open"
-    assert scenario.first in (None, record.first)
-    assert all(came.key is not None and came.rsv == 0 and came.shortest for came in record.frames)
-    closes = [came.opcode == wire.CLOSE for came in record.frames]
-    assert True not in closes[:-1], "nothing may follow a Close frame, not even another one"
-    if scenario.answers is not scenarios.ANYTHING:
-        assert [(came.opcode, came.payload) for came in record.frames if came.opcode in _DATA_FRAMES] == list(
-            scenario.answers
-        )
+    status_player.check_server(record, scenario)
 
 
 def _records(server, rig):

@@ -257,8 +257,14 @@ class RawServer:
                 return
             threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
+    def _connection(self, sock):
+        """Return the Connection of an accepted socket, None where it is over already."""
+        return Connection(sock)
+
     def _serve(self, sock):
-        connection = Connection(sock)
+        connection = self._connection(sock)
+        if not connection:
+            return
         record = connection.record
         try:
             connection.read_request()
