@@ -76,9 +76,14 @@ def connect(ws, target, call):
                 yield 0
             try:
                 if tls:
-                    for _, start in poller.ipoll(0):
-                        if start & ~uselect.POLLOUT:
-                            sock.read(1)  # raises what made TCP fail
+                    start = 0
+                    while not start:
+                        for _, start in poller.ipoll(0):
+                            pass
+                        if not start:
+                            yield 0
+                    if start & ~uselect.POLLOUT:
+                        sock.read(1)  # raises what made TCP fail
                     raw = sock
                     wrapped = True
                     sock = call("tls", "wrap", ws, host)
