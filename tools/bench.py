@@ -12,16 +12,20 @@ echo each processor is kept awake by a loop of the lowest priority, which gives 
 import argparse
 import os
 import socket
+import ssl
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from websockets.frames import Frame, Opcode
 from websockets.server import ServerProtocol
 
 import build
+import certificates
 import generated
 import report
 import rigs
@@ -129,8 +133,8 @@ class _Peer:
 
 
 @contextmanager
-def loopback_server():
-    """Run the server that the programs talk to; gives its host and port."""
+def loopback_server(tls=None):
+    """Run the server that the programs talk to, over TLS with the context `tls`; gives its host and port."""
 
     def accept():
         with suppress(OSError):
@@ -139,8 +143,8 @@ def loopback_server():
                 threading.Thread(target=serve, args=(sock,), daemon=True).start()
 
     def serve(sock):
-        with sock, suppress(ConnectionError):
-            _Peer(sock).serve()
+        with suppress(ConnectionError, ssl.SSLError), tls.wrap_socket(sock, server_side=True) if tls else sock as peer:
+            _Peer(peer).serve()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=accept, daemon=True)
@@ -151,14 +155,15 @@ def loopback_server():
 
 
 class Bench:
-    """One interpreter with or without the viper masker, and how often everything is repeated."""
+    """One interpreter with or without the viper masker, the servers, and how often everything is repeated."""
 
-    def __init__(self, interpreter, viper, address, rounds):
+    def __init__(self, interpreter, viper, address, tls_address, rounds):
         self.name = interpreter + (", viper" if viper else "")
         self.viper = viper
         self._command = [*rigs.command(interpreter), "-X", f"heapsize={_HEAP}", "-m"]
         self._env = rigs.device_env(interpreter, built=True) | {"MICROPYPATH": ".frozen"}
         self._address = address
+        self._tls_address = tls_address
         self._rounds = rounds
         self._folder = rigs.BUILD / f"bench-{rigs.arch(interpreter) if viper else 'portable'}"
         build.build_folder([*build.sources(), *sorted(PROGRAMS.glob("bench_*.py"))], self._folder)
@@ -166,9 +171,10 @@ class Bench:
             target = (self._folder / build.MASKER).with_suffix(".mpy")
             build.compile_file(rigs.DEVICE / build.MASKER, target, rigs.arch(interpreter))
 
-    def _medians(self, program, size, count):
+    def _medians(self, program, size, count, tls=False):
         """Run a program; return the median microseconds of each of its tasks, per message."""
-        arguments = map(str, (*self._address, size, self._rounds, count))
+        address = self._tls_address if tls else self._address
+        arguments = map(str, (*address, size, self._rounds, count, *["tls"] * tls))
         try:
             done = subprocess.run(
                 [*self._command, program, *arguments],
@@ -193,6 +199,7 @@ class Bench:
             runs = [self._medians("bench_echo", _SMALL, 200) for _ in range(_RUNS)]
         raw_small, small = map(statistics.median, zip(*runs, strict=True))
         raw_large, large = self._medians("bench_echo", _LARGE, 10)
+        raw_tls, tls = self._medians("bench_echo", _LARGE, 10, tls=True)
         raw_send, send = self._medians("bench_send", _LARGE, 10)
         binary, ascii_text, wide = self._medians("bench_receive", _TEXT, 20)
         return {
@@ -201,6 +208,8 @@ class Bench:
             "raw 64 KiB": f"{raw_large:.0f} us",
             "64 KiB": f"{large:.0f} us, {large / raw_large:.1f} times raw",
             "aiohttp": f"{AIOHTTP_US / large:.0f} times faster",
+            "raw TLS": f"{raw_tls:.0f} us",
+            "TLS": f"{tls:.0f} us, {tls / raw_tls:.2f} times raw",
             "raw send": _speed(_LARGE, raw_send),
             "send": _speed(_LARGE, send),
             "mask": _speed(_LARGE, send - raw_send),
@@ -220,6 +229,8 @@ _ROWS = {  # row: what it is, limit, goal
     "raw 64 KiB": ("one 64 KiB echo by a raw socket", "", ""),
     "64 KiB": ("one 64 KiB echo", "", ""),
     "aiohttp": ("the same against aiohttp's 24 ms", "12 times faster", "30, with viper"),
+    "raw TLS": ("one 64 KiB echo by a raw TLS socket", "", ""),
+    "TLS": ("one 64 KiB echo over `wss`", "1.5 times raw", ""),
     "raw send": ("64 KiB messages sent by a raw socket", "", ""),
     "send": ("64 KiB messages sent, masked", "", ""),
     "mask": ("what sending costs more: masking alone", "", ""),
@@ -231,11 +242,15 @@ _ROWS = {  # row: what it is, limit, goal
 
 def measure(interpreters, rounds):
     """Measure on all of `interpreters`, with and without viper; return the table's header and rows."""
-    with loopback_server() as address:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        loopback_server() as address,
+        loopback_server(certificates.issue(Path(folder)).server_context()) as tls_address,
+    ):
         columns = {}
         for interpreter in interpreters:
             for viper in (False, True):
-                bench = Bench(interpreter, viper, address, rounds)
+                bench = Bench(interpreter, viper, address, tls_address, rounds)
                 print(f"measuring {bench.name} ...", file=sys.stderr)
                 columns[bench.name] = bench.figures()
     header = ["what", "limit", "goal", *columns]

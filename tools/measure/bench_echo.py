@@ -1,18 +1,19 @@
-"""Print the microseconds of one echo of SIZE bytes, raw and by the client: HOST PORT SIZE ROUNDS COUNT."""
+"""Print the microseconds of one echo of SIZE bytes, raw and by the client: HOST PORT SIZE ROUNDS COUNT [tls]."""
 
 import sys
 
 import bench_peers
 
 host = sys.argv[1]
-port, size, rounds, count = map(int, sys.argv[2:])
+port, size, rounds, count = map(int, sys.argv[2:6])
+tls = sys.argv[6:] == ["tls"]
 path = "echo/{}".format(size)
 message = bench_peers.pattern(size)
 
-raw = bench_peers.Raw(host, port, path)
+raw = bench_peers.Raw(host, port, path, tls)
 raw_out = bench_peers.frame(message)
 raw_in = bytearray(bench_peers.reply_size(size))
-client = bench_peers.Client(host, port, path)
+client = bench_peers.Client(host, port, path, tls)
 
 
 def raw_echoes():

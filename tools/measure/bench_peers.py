@@ -40,13 +40,23 @@ def reply_size(size):
     return size + (2 if size < 126 else 4 if size < 65536 else 10)
 
 
-class Raw:
-    """A blocking socket after the upgrade."""
+def _wrapped(sock):
+    import tls
 
-    def __init__(self, host, port, path):
+    context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+    context.verify_mode = tls.CERT_NONE
+    return context.wrap_socket(sock)
+
+
+class Raw:
+    """A blocking socket, with `tls` the TLS library's, after the upgrade."""
+
+    def __init__(self, host, port, path, tls=False):
         self.sock = usocket.socket()
         self.sock.connect(usocket.getaddrinfo(host, port)[0][-1])
         self.sock.setsockopt(6, 1, 1)  # TCP_NODELAY
+        if tls:
+            self.sock = _wrapped(self.sock)
         key = binascii.b2a_base64(os.urandom(16)).decode().strip()
         self.sock.write(_REQUEST.format(path, host, port, key).encode())
         while self.sock.readline() != b"\r\n":
@@ -56,12 +66,12 @@ class Raw:
 class Client:
     """A connected client that keeps the last message and counts all bytes."""
 
-    def __init__(self, host, port, path):
+    def __init__(self, host, port, path, tls=False):
         self.message = None
         self.count = 0
         self.ws = websocket.createClient()
         self.ws.on("receive", self.receive)
-        self.ws.connect("ws://{}:{}/{}".format(host, port, path))
+        self.ws.connect("{}://{}:{}/{}".format("wss" if tls else "ws", host, port, path))
         while not self.ws.connected:
             if not self.ws.poll(1000):
                 raise RuntimeError("not connected")
