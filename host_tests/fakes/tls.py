@@ -399,13 +399,14 @@ class MbedTlsSocket(_Socket):
             self.recv = self._read_once
 
     def close(self):
-        """Close the raw socket, without a farewell."""
+        """Close the raw socket, without a farewell; not after a handshake that has failed, which has let it go."""
         if self._closed:
             return
         self._closed = True
         if self._board.idf_free is not None:
             self._board.idf_free += _IDF_KEEPS
-        self._raw.close()
+        if self._stage == "ready" or self._error in (None, _CONNECTION_EOF):
+            self._raw.close()
 
     def shake_hands(self):
         """Go through the handshake, which has no time-out."""

@@ -46,15 +46,13 @@ class Authority:
         self._folder = tempfile.TemporaryDirectory()
         self._authority = trustme.CA()
         self._other = trustme.CA()
-        self._write("ca.pem", self._authority.cert_pem)
-        self._write("other-ca.pem", self._other.cert_pem)
+        self._write("ca", self._authority.cert_pem)
+        self._write("other-ca", self._other.cert_pem)
         both = self._other.cert_pem.bytes() + self._authority.cert_pem.bytes()
         self.file("both-cas.pem").write_bytes(both)
-        self.file("ca.der").write_bytes(ssl.PEM_cert_to_DER_cert(self._authority.cert_pem.bytes().decode()))
         mine = self._authority.issue_cert("client.example")
-        self._write("client.pem", mine.cert_chain_pems[0])
-        self._write("client-key.pem", mine.private_key_pem)
-        self.file("client.der").write_bytes(ssl.PEM_cert_to_DER_cert(mine.cert_chain_pems[0].bytes().decode()))
+        self._write("client", mine.cert_chain_pems[0])
+        mine.private_key_pem.write_to_path(self.file("client-key.pem"))
 
     def __enter__(self):
         return self
@@ -74,8 +72,9 @@ class Authority:
 
     # Inside
 
-    def _write(self, name, blob):
-        blob.write_to_path(self.file(name))
+    def _write(self, name, certificate):
+        certificate.write_to_path(self.file(f"{name}.pem"))
+        self.file(f"{name}.der").write_bytes(ssl.PEM_cert_to_DER_cert(certificate.bytes().decode()))
 
     def _good(self, context):
         self._authority.issue_cert(HOST, ADDRESS).configure_cert(context)

@@ -101,6 +101,7 @@ class SSLSocket(Stream):
         self._over = False  # close_notify came
         self._needs = 0  # the direction that the library waits for
         self._error = None
+        self._forgotten = False  # a failed handshake has let the raw socket go
 
     def recv(self, size):
         """Return up to `size` bytes; None where nothing is there yet, unlike a plain socket."""
@@ -118,8 +119,9 @@ class SSLSocket(Stream):
         self._raw.setblocking(flag)
 
     def close(self):
-        """Close the raw socket too, without a farewell."""
-        self._raw.close()
+        """Close the raw socket too, without a farewell; not after a handshake that has failed."""
+        if not self._forgotten:
+            self._raw.close()
 
     def shake_hands(self):
         """Go through the handshake; for ever where the server does not answer."""
@@ -166,10 +168,12 @@ class SSLSocket(Stream):
             raise PortError(EAGAIN) from None
         except PortError as error:
             self._error = error.errno
+            self._forget()
             raise
         except _host.SSLCertVerificationError as error:
             self._error = BAD_CERTIFICATE
             self._say_why()
+            self._forget()
             raise ValueError(f"\n{error.verify_message}\n") from None
         except _host.SSLEOFError:
             self._error = CONNECTION_EOF
@@ -181,7 +185,11 @@ class SSLSocket(Stream):
                 else INVALID_RECORD
             )  # fmt: skip
             self._say_why()
+        self._forget()
         raise PortError(self._error)
+
+    def _forget(self):
+        self._forgotten = not self._ready and self._error != CONNECTION_EOF
 
     def _say_why(self):
         """Let the alert out that tells the server of a failure."""
@@ -233,12 +241,11 @@ class SSLSocket(Stream):
         while True:
             try:
                 if not self._over:
-                    return self._tls.read(len(view), view)
+                    count = self._tls.read(len(view), view)
+                    self._over = not count
+                    return count
             except _host.SSLWantReadError:
                 pass
-            except _host.SSLZeroReturnError:
-                self._over = True
-                return 0
             except _host.SSLEOFError:
                 return 0
             if self._over and self._incoming.eof:
