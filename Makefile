@@ -11,7 +11,7 @@ ARGS    ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo test size bench autobahn faults peers soak fuzz lint clean pytest size-check left-out
+.PHONY: help setup build demo test size bench autobahn faults peers soak fuzz lint clean pytest size-check autobahn-check left-out
 
 help:
 	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ build: setup  ## compile the device code to build/mpy
 demo: build  ## run the client on real MicroPython against a local server (or URL=ws://...)
 	@$(PYTHON) tools/demo.py $(URL)
 
-test: build pytest size-check left-out  ## run every test and check the memory limits
+test: build pytest size-check autobahn-check left-out  ## run every test, the memory limits and the main Autobahn sections
 
 size: build  ## measure memory use and write the table into README.md
 	@$(PYTHON) tools/sizes.py
@@ -61,6 +61,9 @@ pytest: build
 
 size-check: build
 	@$(PYTHON) tools/sizes.py --check
+
+autobahn-check: build
+	@$(PYTHON) tools/autobahn.py --on micropython32,micropython64 --cases 1-7,10
 
 left-out: setup
 	@$(PYTHON) tools/rigs.py
