@@ -86,6 +86,7 @@ class WebSocketClient:
     _status = None  # what "close" will tell, once it is known
     _pong = _close = None  # payloads of frames to be sent
     _text = None  # of a message sent in fragments: its utf8() state, -1 for binary
+    _room = _LARGE  # payload bytes of one write
     _ended = ()  # statuses of connections that "close" has not told yet
     _tries = 0  # to reconnect, since a connection stood for long
     _found = None  # the addresses of the last connection, for the next one
@@ -218,7 +219,7 @@ class WebSocketClient:
             key = urandom(4)
             if n > _SMALL:
                 try:
-                    self._tx = bytearray(_BODY + min(n + 3 & ~3, _LARGE))
+                    self._tx = bytearray(_BODY + min(n + 3 & ~3, self._room))
                 except MemoryError:
                     pass
             self._start = self._end = start = header(
@@ -289,7 +290,7 @@ class WebSocketClient:
                 if self._state == _WAITING:
                     self._flags = 0
                     sleep_ms(wait)
-                else:
+                elif not self._flags:
                     for _, self._flags in self._poller.ipoll(wait):
                         pass
                 self._busy = _CRITICAL
@@ -381,6 +382,7 @@ class WebSocketClient:
             "errno",
             "_status",
             "_text",
+            "_room",
         ):
             if name in self.__dict__:
                 delattr(self, name)

@@ -14,7 +14,30 @@ import uselect
 # Indices of the options, see KEYS in uwebsocket_config
 _TLS = const(8)
 
+_ROOM = const(4096)  # payload bytes of one write: about the record that mbedTLS makes on an ESP32
 _ESP32_HEAP = const(45000)  # with less in all, mbedTLS has been seen to wait for ever
+
+
+class _Poller:
+    # The poll object of a connection over mbedTLS. While hands are shaken the SSLSocket knows which
+    # way it waits; afterwards TCP itself is asked, which wakes at once. What mbedTLS has decrypted
+    # is never left, for the client reads until there is nothing.
+
+    def __init__(self, poller, raw, sock):
+        self._poller = poller
+        self._raw = raw
+        self._sock = sock
+        poller.unregister(raw)
+        poller.register(sock, uselect.POLLIN | uselect.POLLOUT | uselect.POLLHUP)
+        self.ipoll = poller.ipoll
+
+    def modify(self, sock, flags):
+        if self._sock is not None:  # the first time, when the request is sent
+            self._poller.unregister(sock)
+            self._poller.register(self._raw, flags)
+            self._sock = None
+        else:
+            self._poller.modify(self._raw, flags)
 
 
 def library():
@@ -119,6 +142,6 @@ def wrap(ws, host):
     else:
         sock = _wrap_old(tls, raw, config, verify, name, {"do_handshake": False})
     ws._sock = sock
-    ws._poller.unregister(raw)
-    ws._poller.register(sock, uselect.POLLIN | uselect.POLLOUT | uselect.POLLHUP)
+    ws._poller = _Poller(ws._poller, raw, sock)
+    ws._room = _ROOM
     return sock
