@@ -17,6 +17,12 @@ def server():
         yield url
 
 
+@pytest.fixture(scope="module")
+def tls_server():
+    with sizes.tls_server() as url:
+        yield url
+
+
 def needs(least):
     """Return an attempt that fails below `least`."""
 
@@ -49,6 +55,12 @@ def test_broken_of_figure_compares_with_the_limit(figure, failure, is_broken):
     assert (sizes.broken([(ROW, figure, failure)]) == [ROW]) is is_broken
 
 
+def test_broken_of_row_without_a_limit_takes_any_figure():
+    row = sizes.Row("some memory", lambda measure: 0, limit=None, goal=None)
+    assert sizes.broken([(row, 9999, None)]) == []
+    assert sizes.broken([(row, None, "MemoryError")]) == [row]
+
+
 @pytest.mark.parametrize(
     ("unit", "figure", "text"),
     [("KiB", 11520, "11.25 KiB"), ("B", 0, "0 B"), ("B", None, ""), ("", 3, "3")],
@@ -77,6 +89,12 @@ def test_server_path_answers_as_asked(server, path, message, answer):
     with connect(server + path) as client:
         client.send(message)
         assert client.recv(timeout=5) == answer
+
+
+def test_server_once_closes_after_one_echo(server):
+    with connect(f"{server}/once") as client:
+        client.send("text")
+        assert list(client) == ["text"]
 
 
 def test_server_stream_sends_one_message_and_counts_the_other(server):
@@ -132,9 +150,13 @@ def test_main_few_rounds_is_a_usage_error(capsys):
 
 
 @pytest.mark.parametrize("interpreter", [name for name in rigs.available() if name != "cpython"])
-def test_measure_on_interpreter_gives_figures_and_failures(server, interpreter):
-    measure = sizes.Measure(interpreter, server, rounds=100)
+def test_measure_on_interpreter_gives_figures_and_failures(server, tls_server, interpreter):
+    measure = sizes.Measure(interpreter, server, tls_server, rounds=100)
     assert 0 < measure.kept_by_import() < 64 * sizes.KIB
+    assert 0 < measure.kept_by_config() < 64 * sizes.KIB
+    assert 0 < measure.kept_by_reconnecting() < 64 * sizes.KIB
+    assert 0 < measure.kept_by_tls() < 64 * sizes.KIB
+    assert measure.growth_by_reconnects == (0, 0)
     with pytest.raises(sizes.MeasureError, match="no module named"):
         measure._program("size_absent", "/echo")
     with pytest.raises(sizes.MeasureError, match="MemoryError|memory"):

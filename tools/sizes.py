@@ -9,7 +9,8 @@ working folder, as on a board. How each figure is found:
 - Largest single allocation: the free heap is cut into pieces of equal size with used memory between them; the
   smallest "max free sz" of micropython.mem_info() with which send() still succeeds, or 0 where it does with
   the heap locked. Unlike a map of the heap, this also sees what is allocated and freed within the call.
-- Growth: heap after gc.collect(), and entries of /proc/self/fd, between the 50th and the last round.
+- Growth: heap after gc.collect(), and entries of /proc/self/fd, between the 50th and the last round; with
+  reconnects, entries before the first connection and after the last.
 """
 
 import argparse
@@ -19,14 +20,18 @@ import logging
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from websockets.sync.server import serve
 
 import build
+import certificates
+import echo_server
 import generated
 import report
 import rigs
@@ -49,11 +54,13 @@ class MeasureError(RuntimeError):
 
 
 def _answer(connection):
-    """Serve one connection as its path asks: /echo, /sink, /reply/<type>/<bytes>, /stream/<bytes>."""
+    """Serve one connection as its path asks: /echo, /once, /sink, /reply/<type>/<bytes>, /stream/<bytes>."""
     action, *arguments = connection.request.path.strip("/").split("/")
     if action == "echo":
         for message in connection:
             connection.send(message)
+    elif action == "once":
+        connection.send(connection.recv())
     elif action == "sink":
         for _ in connection:
             pass
@@ -84,6 +91,14 @@ def loopback_server():
             thread.join()
 
 
+@contextmanager
+def tls_server():
+    """Run a server that echoes over TLS; gives its URL."""
+    with tempfile.TemporaryDirectory() as folder:
+        with echo_server.running(tls=certificates.issue(Path(folder)).server_context()) as root:
+            yield root.rstrip("/")
+
+
 def smallest(attempt, low, high, step):
     """Return the smallest multiple of `step` in low..high with which `attempt` raises no MeasureError, by bisection.
 
@@ -103,13 +118,14 @@ def smallest(attempt, low, high, step):
 
 
 class Measure:
-    """One interpreter, the compiled programs, and the server's URL."""
+    """One interpreter, the compiled programs, and the servers' URLs."""
 
-    def __init__(self, interpreter, url, rounds):
+    def __init__(self, interpreter, url, tls_url, rounds):
         self._interpreter = interpreter
         self._command = rigs.command(interpreter)
         self._env = rigs.device_env(interpreter, built=True) | {"MICROPYPATH": ".frozen"}
         self._url = url
+        self._tls_url = tls_url
         self._rounds = rounds
         self._folders = {viper: self._compile(viper) for viper in (False, True)}
 
@@ -140,9 +156,9 @@ class Measure:
             raise MeasureError(((done.stdout + done.stderr).strip().splitlines() or ["no message"])[-1])
         return done.stdout
 
-    def _program(self, name, path, *arguments, viper=False, heap=None, timeout_s=_TIMEOUT_S):
+    def _program(self, name, path, *arguments, viper=False, heap=None, timeout_s=_TIMEOUT_S, tls=False):
         """Run tools/measure/<name>.py against a path of the server; return its output."""
-        command = ["-m", name, self._url + path, *map(str, arguments)]
+        command = ["-m", name, (self._tls_url if tls else self._url) + path, *map(str, arguments)]
         return self._start(command, self._folders[viper], heap, timeout_s)
 
     def _smallest_heap(self, start):
@@ -161,9 +177,21 @@ class Measure:
         """Heap kept after the import, in bytes."""
         return int(self._program("size_import", ""))
 
-    def kept_by_connection(self):
-        """Heap kept by an open idle connection, in bytes."""
-        return int(self._program("size_connection", "/sink").split()[0])
+    def kept_by_connection(self, *reconnect):
+        """Heap kept by an open idle connection, in bytes; of a client that config() was told to reconnect, or not."""
+        return int(self._program("size_connection", "/sink", *map(int, reconnect)).split()[0])
+
+    def kept_by_config(self):
+        """Heap that the first config() of a program keeps, in bytes."""
+        return self.kept_by_connection(False) - self.kept_by_connection()
+
+    def kept_by_reconnecting(self):
+        """Heap that an open idle connection keeps more with reconnect=True than with False, in bytes."""
+        return self.kept_by_connection(True) - self.kept_by_connection(False)
+
+    def kept_by_tls(self):
+        """Heap that stays more after an echo over wss than after one over ws, in bytes."""
+        return int(self._program("size_closed", "/echo", tls=True)) - int(self._program("size_closed", "/echo"))
 
     def allocated_by_idle_poll(self):
         """Heap allocated by 210 idle polls, in bytes; they have also passed with the heap locked."""
@@ -207,18 +235,26 @@ class Measure:
     @functools.cached_property
     def growth(self):
         """Heap growth in bytes and leaked descriptors after all rounds."""
+        return self._growth("size_rounds", "/echo")
+
+    @functools.cached_property
+    def growth_by_reconnects(self):
+        """The same after as many reconnects."""
+        return self._growth("size_reconnect", "/once")
+
+    def _growth(self, program, path):
         timeout_s = _TIMEOUT_S + _ROUND_TIMEOUT_S * self._rounds
-        heap, descriptors = self._program("size_rounds", "/echo", self._rounds, timeout_s=timeout_s).split()
+        heap, descriptors = self._program(program, path, self._rounds, timeout_s=timeout_s).split()
         return int(heap), int(descriptors)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One figure: what it is, how to measure it, the limit and the goal in the same unit."""
+    """One figure: what it is, how to measure it, the limit and the goal in the same unit where there are any."""
 
     what: str
     measure: Callable
-    limit: int
+    limit: int | None
     goal: int | None
     unit: str = "B"
 
@@ -263,6 +299,9 @@ def rows(rounds):
     return [
         Row("heap kept after `import uwebsocket_client`", Measure.kept_by_import, 10000, 7000),
         Row("heap kept by one open idle connection", Measure.kept_by_connection, 1000, 600),
+        Row("heap kept by the first call of `config()`", Measure.kept_by_config, None, None),
+        Row("heap kept by a client for reconnecting", Measure.kept_by_reconnecting, 600, None),
+        Row("heap kept by TLS once it was used, the connection closed", Measure.kept_by_tls, 2000, None),
         *[
             Row(
                 f"smallest heap for connect, 5 binary echoes of {size} B, close",
@@ -286,14 +325,16 @@ def rows(rounds):
         *send,
         Row(f"heap growth in {rounds} rounds of connect, echo, close", lambda m: m.growth[0], 0, 0),
         Row(f"sockets leaked in {rounds} rounds", lambda m: m.growth[1], 0, 0, ""),
+        Row(f"heap growth in {rounds} reconnects", lambda m: m.growth_by_reconnects[0], 0, 0),
+        Row(f"sockets leaked in {rounds} reconnects", lambda m: m.growth_by_reconnects[1], 0, 0, ""),
     ]
 
 
 def measure_all(interpreter, rounds):
     """Measure every row; return [(row, figure or None, failure or None)]."""
     results = []
-    with loopback_server() as url:
-        measure = Measure(interpreter, url, rounds)
+    with loopback_server() as url, tls_server() as tls_url:
+        measure = Measure(interpreter, url, tls_url, rounds)
         for row in rows(rounds):
             try:
                 results.append((row, row.measure(measure), None))
@@ -310,7 +351,7 @@ def _cells(row, figure, failure):
 
 def broken(results):
     """Return the rows that failed or exceed their limit."""
-    return [row for row, figure, failure in results if failure or figure > row.limit]
+    return [row for row, figure, failure in results if failure or (row.limit is not None and figure > row.limit)]
 
 
 def version(interpreter):

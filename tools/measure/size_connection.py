@@ -1,4 +1,7 @@
-"""Print the bytes of heap that an open idle connection keeps, and that its idle polls allocate."""
+"""Print the bytes of heap that an open idle connection keeps, and that its idle polls allocate: URL [RECONNECT].
+
+With RECONNECT, 0 or 1, the client is configured first.
+"""
 
 import gc
 import sys
@@ -21,11 +24,12 @@ def idle(ws):
 
 # A new global may enlarge the table of globals: all are made before the first figure is taken.
 ws = None
+config = {"reconnect": sys.argv[2] == "1"} if sys.argv[2:] else None
 before = kept = allocated = 0
 
 gc.collect()
 before = gc.mem_alloc()
-ws = size_client.connect(sys.argv[1], on_receive)
+ws = size_client.connect(sys.argv[1], on_receive, config)
 idle(ws)
 gc.collect()
 kept = gc.mem_alloc() - before

@@ -1,8 +1,8 @@
 """Connect, echo, close, again and again; print how much heap and how many descriptors that took."""
 
-import gc
-import os
 import sys
+
+import size_client
 
 import uwebsocket_client as websocket
 
@@ -42,18 +42,12 @@ def play(ws, url, rounds):
             raise RuntimeError("%d echoes, status %s" % (echoes, status))
 
 
-def usage():
-    descriptors = len(os.listdir("/proc/self/fd"))
-    gc.collect()
-    return gc.mem_alloc(), descriptors
-
-
 ws = websocket.createClient()
 ws.on("connection", on_connection)
 ws.on("receive", on_receive)
 ws.on("close", on_close)
 play(ws, sys.argv[1], _WARM_UP)
-heap, descriptors = usage()
+heap, descriptors = size_client.usage()
 play(ws, sys.argv[1], int(sys.argv[2]) - _WARM_UP)
-heap_after, descriptors_after = usage()
+heap_after, descriptors_after = size_client.usage()
 print(heap_after - heap, descriptors_after - descriptors)
