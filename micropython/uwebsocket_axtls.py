@@ -107,9 +107,10 @@ class AxTLS:
         try:
             # the SSLSocket's own flag stays "blocking": a read then goes on until the gate has nothing
             self._sock = wrap(gate)
-        except OSError:
+        except OSError as error:
             if gate.error and gate.error.errno == errno.ETIMEDOUT:
                 ws._status = -18
+            gate.error = error  # for the finaliser, which would write
             raise
         gate.waits = False
 
