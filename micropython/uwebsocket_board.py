@@ -6,10 +6,11 @@ are hints, both may be lost: each only schedules a `poll()` of all clients that 
 background, and one that comes while a client is busy does nothing.
 """
 
-import machine
-from micropython import const, schedule
 import sys
+
+import machine
 import usocket
+from micropython import const, schedule
 from utime import ticks_diff, ticks_ms
 
 # Indices of the options, see KEYS in uwebsocket_config
@@ -46,13 +47,12 @@ def _start_timer(period, number):
         return
     # Virtual timers come with MicroPython 1.29 on the ESP32; before, the hardware timers are
     # tried from the last, the C3 has two. The ESP8266 takes any number.
-    for number in (-1, 3, 2, 1, 0) if number is None else (number,):
+    for one in (-1, 3, 2, 1, 0) if number is None else (number,):
         try:
-            timer = machine.Timer(number)
+            timer = machine.Timer(one)
             timer.init(period=period, mode=machine.Timer.PERIODIC, callback=wake)
         except ValueError:
-            if number == 0:
-                raise
+            pass
         else:
             _timer = timer
             _period = period

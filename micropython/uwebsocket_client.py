@@ -12,11 +12,11 @@
 
 import errno
 import gc
-from micropython import const
 from os import urandom
 from sys import modules
-from utime import sleep_ms, ticks_add, ticks_diff, ticks_ms
 
+from micropython import const
+from utime import sleep_ms, ticks_add, ticks_diff, ticks_ms
 from uwebsocket_protocol import header, mask, receiver, utf8, widen
 
 TEXT = 1

@@ -6,10 +6,10 @@ Loaded when the request is ready, and let go again, see `uwebsocket_url`.
 
 import errno
 import gc
+
 import machine
 import uselect
 import usocket
-
 from micropython import const
 
 _RECONNECT = const(9)  # index of the option, see KEYS in uwebsocket_config

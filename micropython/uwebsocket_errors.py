@@ -7,9 +7,9 @@ Loaded when something has gone wrong, and let go again.
 import errno
 from os import urandom
 from sys import platform
-from utime import ticks_diff, ticks_ms
 
 from micropython import const
+from utime import ticks_diff, ticks_ms
 from uwebsocket_protocol import utf8
 
 # Indices of the options, see KEYS in uwebsocket_config

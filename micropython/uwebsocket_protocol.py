@@ -9,6 +9,7 @@ Layout of the scratch buffer (`bytearray` of 16 + 4*k bytes): the frame header e
 """
 
 import gc
+
 from micropython import const
 
 _BODY = const(16)  # where the payload begins in the scratch buffer

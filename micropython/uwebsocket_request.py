@@ -6,9 +6,9 @@ Loaded when a connection is to be opened, and let go again, see `uwebsocket_url`
 
 from binascii import b2a_base64
 from hashlib import sha1
-import machine
 from os import urandom
 
+import machine
 from micropython import const
 
 # Indices of the options, see KEYS in uwebsocket_config
@@ -31,8 +31,9 @@ def request(target, headers, protocols, key):
         at += b":%d" % port
     end = b"\r\n"
     lines = (
-        b"GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: uwebsocket_client\r\nUpgrade: websocket\r\n"
-        b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s" % (path, at, key)
+        b"GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: uwebsocket_client\r\n"
+        b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s" % (path, at, key)
     ).split(end)
     if authorization:
         lines.append(b"Authorization: " + authorization)
@@ -66,8 +67,8 @@ def prepare(ws, target, call):
 
     `ws`: the client; `target`: what `parse_url` returned; `call`: the client's way into a module that
     it does not keep.
-    Returns what `request` returns, or `target` if that is a status. Raises what a `headers` function raises, and `ValueError` for
-    one that returns other headers than `config()` takes.
+    Returns what `request` returns, or `target` if that is a status. Raises what a `headers` function
+    raises, and `ValueError` for one that returns other headers than `config()` takes.
     """
     if hasattr(machine, "Timer"):  # a PC has none
         import uwebsocket_board

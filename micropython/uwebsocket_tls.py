@@ -5,11 +5,12 @@ Loaded for a wss:// URL when TCP is connected, and let go again. mbedTLS (ESP32,
 handshake in the first writes; axTLS (ESP8266) is kept in hand by `uwebsocket_axtls`.
 """
 
-from binascii import a2b_base64
 import gc
-from micropython import const
 import sys
+from binascii import a2b_base64
+
 import uselect
+from micropython import const
 
 # Indices of the options, see KEYS in uwebsocket_config
 _TLS = const(8)

@@ -229,7 +229,15 @@ request(
 request(
     "protocols", "ws://h/", "Host: h", _AGENT, "Sec-WebSocket-Protocol: chat,superchat", protocols=("chat", "superchat")
 )
-request("protocol-given-twice", "ws://h/", "Host: h", _AGENT, "Sec-WebSocket-Protocol: a", protocols=("a", "a"), offered=["a"])
+request(
+    "protocol-given-twice",
+    "ws://h/",
+    "Host: h",
+    _AGENT,
+    "Sec-WebSocket-Protocol: a",
+    protocols=("a", "a"),
+    offered=["a"],
+)
 request("protocol", "ws://h/", "Host: h", _AGENT, "Sec-WebSocket-Protocol: mqtt", protocols=("mqtt",))
 for _name in ("Sec-WebSocket-Protocol", "sec-websocket-protocol"):
     request(
