@@ -10,8 +10,9 @@ begin before a write, and waits in axTLS's place.
 import errno
 import gc
 import io
-from micropython import const
+
 import uselect
+from micropython import const
 from utime import ticks_add, ticks_diff, ticks_ms
 
 # Indices of the options, see KEYS in uwebsocket_config
