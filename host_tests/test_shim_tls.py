@@ -21,7 +21,7 @@ FACTS = {
     "fin_within_handshake": "error -29312",
     "forms": ((5, 6, 13, 4, 5, b"56789\0\0\0\0\0\0\0", None), False, False, True),
     "garbage": ("error", True, 32),
-    "handshake": ((4, None), (24, True), (b"0123456789", True)),
+    "handshake": ((4, None), 24, b"0123456789"),
     "pending": (5, b"234", 1, b"56789", 4, None),
     "plain_server": ("error -29184", 32),
     "refused": ("ValueError, text in line breaks", "error -9984", "error -9984", 32),

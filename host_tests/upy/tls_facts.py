@@ -52,11 +52,11 @@ def flags(sock, mask=READY):
 
 
 def settled(call, *args):
-    """Call until that gives something; return it and whether it gave None before."""
-    for tries in range(200):
+    """Call until that gives something, and return it."""
+    for _ in range(200):
         result = outcome(call, *args)
         if result is not None:
-            return result, tries > 0
+            return result
         utime.sleep_ms(5)
 
 
@@ -88,38 +88,38 @@ def pending():
 
 def close_notify():
     sock = ask("notify")
-    return settled(sock.read, 1)[0], outcome(sock.read, 1), outcome(sock.readinto, bytearray(1))
+    return settled(sock.read, 1), outcome(sock.read, 1), outcome(sock.readinto, bytearray(1))
 
 
 def fin():
     sock = ask("fin")
-    return settled(sock.read, 1)[0], outcome(sock.read, 1)
+    return settled(sock.read, 1), outcome(sock.read, 1)
 
 
 def refused():
     sock = wrapped(PORTS[0], verify=tls.CERT_REQUIRED)
-    first = settled(sock.write, b"x")[0]
+    first = settled(sock.write, b"x")
     return first, outcome(sock.write, b"x"), outcome(sock.read, 1), flags(sock)
 
 
 def fin_within_handshake():
-    return settled(wrapped(PORTS[1]).write, b"x")[0]
+    return settled(wrapped(PORTS[1]).write, b"x")
 
 
 def plain_server():
     sock = wrapped(PORTS[2])
-    return settled(sock.write, b"x")[0], flags(sock)
+    return settled(sock.write, b"x"), flags(sock)
 
 
 def garbage():
     sock = ask("garbage")
-    first = settled(sock.read, 1)[0]
+    first = settled(sock.read, 1)
     return str(first)[:5], outcome(sock.write, b"x") == first, flags(sock)
 
 
 def forms():
     sock = wrapped(PORTS[0])
-    sizes = settled(sock.write, b"GET / HTTP", 5)[0], sock.write(b"..digits..", 2, 6), sock.write(" HTTP/1.1\r\n\r\n")
+    sizes = settled(sock.write, b"GET / HTTP", 5), sock.write(b"..digits..", 2, 6), sock.write(" HTTP/1.1\r\n\r\n")
     buffer = bytearray(12)
     utime.sleep_ms(SETTLE_MS)
     settled(sock.read, 1)
