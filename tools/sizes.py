@@ -17,6 +17,7 @@ import argparse
 import functools
 import json
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -379,6 +380,9 @@ def main(argv=None):
             f"hold: no micropython32: {reason} (try: make setup)",
             file=sys.stderr,
         )
+        if options.check and os.environ.get("CI") != "true":
+            print("left out: the limits of memory, which are those of 32 bits")
+            return 0
     try:
         results = measure_all(interpreter, options.rounds)
         name = f"{version(interpreter)}, {'32' if interpreter == 'micropython32' else '64'} bits"
