@@ -72,6 +72,7 @@ def connect(ws, target, call):
             ws._poller = poller = uselect.poll()
             # with HUP, for the ESP32 to show a failure
             poller.register(sock, uselect.POLLIN | uselect.POLLOUT | uselect.POLLHUP)
+            poller.ipoll(0)  # makes the tuple that it gives each time, before there is something to wait for
             if not (board and board.watch(ws)):
                 yield 0
             try:
