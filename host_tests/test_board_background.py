@@ -232,6 +232,24 @@ def test_esp8266_connect_waits_for_tcp_and_then_tells_the_outcome_by_itself(firm
         assert session.events == [("close", status) if status else ("connection",)]
 
 
+@each(BOARDS)
+@pytest.mark.parametrize("slow", ["url", "request", "connect", "reply"])
+def test_connect_calls_no_handler_however_fast_the_server_answers(firmware, slow):
+    with Session(firmware, BACKGROUND, latency_ms=0) as session:
+        call = session.board.load("uwebsocket_client")._call
+
+        def slowly(name, *arguments):
+            if name == slow:
+                session.board.advance(20)  # to load a module takes a board some time
+            return call(name, *arguments)
+
+        session.board.load("uwebsocket_client")._call = slowly
+        session.connect()
+        assert not session.events and not session.ws.connected
+        session.board.run_background(1000)
+        assert session.events == [("connection",)]
+
+
 @each(ESP32)
 def test_esp32_connect_does_not_wait(firmware):
     with Session(firmware, BACKGROUND) as session:

@@ -137,7 +137,40 @@ def test_data_applies_from_the_next_message_on(firmware):
         peer.frame(wire.TEXT, "e")
         session.idle(50)
         assert session.messages == ["ab", "e"]
-        assert found == [], "the end of a message has no handler any more"
+        assert found == [(b"cd", wire.TEXT)]
+
+
+@each()
+@pytest.mark.parametrize("within", [True, False], ids=["within a message", "between messages"])
+def test_data_replaced_gets_whole_messages_only(firmware, within):
+    with Session(firmware) as session:
+        peer = session.open()
+        first, second = pieces(session), []
+        peer.frame(wire.TEXT, "a", fin=not within)
+        session.idle(50)
+        second = pieces(session)
+        if within:
+            peer.frame(wire.CONTINUATION, "b")
+        peer.frame(wire.BINARY, b"c")
+        session.idle(50)
+        assert first == [(b"ab" if within else b"a", wire.TEXT)]
+        assert second == [(b"c", wire.BINARY)]
+
+
+@each()
+def test_data_of_a_lost_connection_is_not_called_by_the_next(firmware):
+    with Session(firmware) as session:
+        peer = session.open()
+        found = pieces(session)
+        peer.frame(wire.TEXT, "a", fin=False)
+        session.idle(50)
+        session.ws.on("data", None)
+        peer.reset()
+        session.finish()
+        again = pieces(session)
+        session.open().frame(wire.TEXT, "b")
+        session.idle(50)
+        assert found == [] and again == [(b"b", wire.TEXT)]
 
 
 @each()

@@ -382,6 +382,23 @@ def test_send_without_memory_for_the_scratch_buffer_uses_the_small_one(firmware)
 
 
 @each()
+@pytest.mark.parametrize("message", ["text", b"bytes", bytearray(600), memoryview(bytearray(600))[7:500]],
+                         ids=["str", "bytes", "bytearray", "memoryview"])  # fmt: skip
+def test_send_of_bytes_loads_no_module(firmware, message):
+    with Session(firmware) as session:
+        peer = session.open()
+        client = session.board.load("uwebsocket_client")
+
+        def load(name, *arguments):
+            raise RuntimeError(f"{name} was loaded")
+
+        client._call = load
+        session.ws.send(message)
+        content = message.encode() if isinstance(message, str) else bytes(message)
+        assert [payload for _, payload in session.frames(peer)] == [content]
+
+
+@each()
 @pytest.mark.parametrize("sent", [0, 1, 5])
 def test_memory_error_within_send_ends_with_minus_16_or_minus_199(firmware, sent):
     """Nothing of the frame has gone out: the server is told. A part has: no further byte."""

@@ -86,6 +86,7 @@ class WebSocketClient:
     _status = None  # what "close" will tell, once it is known
     _pong = _close = None  # payloads of frames to be sent
     _text = None  # of a message sent in fragments: its utf8() state, -1 for binary
+    _data = None  # the handler of the message that is handed over in pieces
     _room = _LARGE  # payload bytes of one write
     _ended = ()  # statuses of connections that "close" has not told yet
     _tries = 0  # to reconnect, since a connection stood for long
@@ -172,16 +173,16 @@ class WebSocketClient:
         does `MemoryError`.
         """
         kind = BINARY
-        if isinstance(message, (bytes, bytearray)):
-            view = memoryview(message)
-        elif isinstance(message, str):
+        if isinstance(message, str):
             kind = TEXT
             try:
                 view = memoryview(message)
             except TypeError:  # a str without the buffer protocol
                 view = memoryview(message.encode())
         else:
-            view = _call("errors", "bytes_of", message)
+            view = memoryview(message)
+            if not isinstance(message, (bytes, bytearray)) and len(bytes(view[:1])) > 1:
+                view = _call("errors", "bytes_of", message)  # items of more than a byte
         n = len(view)
         if opcode is None:
             opcode = kind
@@ -382,6 +383,7 @@ class WebSocketClient:
             "errno",
             "_status",
             "_text",
+            "_data",
             "_room",
         ):
             if name in self.__dict__:
@@ -645,9 +647,11 @@ class WebSocketClient:
                 self._pong = content
                 self._push()
         elif self._state != _CLOSING:
-            handler = self._handlers.get(
-                "pong" if event == 10 else "data" if event & 0x10 else "receive"
-            )
+            if event & 0x10:
+                handler = self._data or self._handlers.get("data")
+                self._data = None if event > 0x20 else handler
+            else:
+                handler = self._handlers.get("pong" if event == 10 else "receive")
             if handler:
                 # no jump, at which Ctrl-C could lose the message, between _busy and the handler
                 if event == 10:

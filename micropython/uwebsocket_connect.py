@@ -73,7 +73,8 @@ def connect(ws, target, call):
             # with HUP, for the ESP32 to show a failure
             poller.register(sock, uselect.POLLIN | uselect.POLLOUT | uselect.POLLHUP)
             poller.ipoll(0)  # makes the tuple that it gives each time, before there is something to wait for
-            if not (board and board.watch(ws)):
+            waited = board and board.watch(ws)
+            if not waited:
                 yield 0
             try:
                 if tls:
@@ -106,6 +107,8 @@ def connect(ws, target, call):
             poller.modify(sock, uselect.POLLIN | uselect.POLLHUP)
             if ws._options[_RECONNECT]:
                 ws._found = found
+            if waited:
+                yield 0  # the first step ends here, for no handler runs in the client's connect()
             return accept, protocols, tls
         except OSError as error:
             ws.errno = error.errno

@@ -124,11 +124,9 @@ def failure_payload(status):
 
 
 def bytes_of(message):
-    """Return the memory of a bytes-like object as a memoryview of bytes, without a copy."""
-    view = memoryview(message)
-    size = len(bytes(view[:1]))
-    if size > 1:
-        import uctypes
+    """Return the memory of a bytes-like object, whatever its items are, as a memoryview of bytes, without a copy."""
+    import uctypes
 
-        view = memoryview(uctypes.bytearray_at(uctypes.addressof(message), size * len(view)))
-    return view
+    view = memoryview(message)
+    size = len(bytes(view[:1])) * len(view)
+    return memoryview(uctypes.bytearray_at(uctypes.addressof(message), size))
