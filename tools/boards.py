@@ -1,0 +1,197 @@
+"""The boards, as boards/<OFFICIAL_NAME>/board.json describes them; boards/board.schema.json says what each key means.
+
+    board = boards.load("ESP8266_GENERIC")
+    esptool = ["--chip", board.chip, "write-flash", hex(board.flash.offset)]
+
+Run as a program it lists them.
+"""
+
+import argparse
+import functools
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import report
+import rigs
+
+FOLDER = rigs.ROOT / "boards"
+BOOT = FOLDER / "boot.py"  # connects any board to Wi-Fi
+WIFI = FOLDER / "wifi.json"  # the user's network and password; never in git
+WIFI_EXAMPLE = FOLDER / "wifi.example.json"
+_SCHEMA = FOLDER / "board.schema.json"
+
+
+@dataclass(frozen=True)
+class Flash:
+    """Where and how esptool writes the firmware: the values of its options."""
+
+    offset: int
+    mode: str
+    freq: str
+    size: str
+    baud: int
+
+
+@dataclass(frozen=True)
+class Tls:
+    """The TLS library of the firmware, and whether it can check a server's certificate."""
+
+    library: str
+    verifies: bool
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One firmware for a board; the standard one's name is empty. `firmware` is a glob of file names."""
+
+    name: str
+    firmware: str
+    url: str
+    flash_kib: int
+    romfs: bool
+    mpy: bool
+    note: str
+
+
+@dataclass(frozen=True)
+class Board:
+    """What the tools know about a board; its folder also holds board.md, for the user."""
+
+    name: str
+    chip: str
+    platform: str
+    oldest: tuple[int, int]
+    march: str | None
+    heap_kib: int
+    timers: int
+    usb: str
+    tls: Tls
+    flash: Flash
+    variants: tuple[Variant, ...]
+    folder: Path
+
+
+@functools.cache
+def _validator():
+    import jsonschema  # takes longer to import than everything else here together
+
+    return jsonschema.Draft202012Validator(json.loads(_SCHEMA.read_text()))
+
+
+def _checked(path):
+    """Return the data of a board.json; ValueError names the file and the key that is wrong."""
+    label = "/".join(path.parts[-3:])
+    try:
+        data = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{label}: {error}") from None
+    for error in sorted(_validator().iter_errors(data), key=lambda error: error.json_path):
+        raise ValueError(f"{label}: {error.json_path.removeprefix('$').lstrip('.') or 'the file'}: {error.message}")
+    return data
+
+
+def read(path):
+    """Return the Board that the file `path` describes."""
+    data = _checked(path)
+    url = data.pop("url")
+    flash = data.pop("flash")
+    return Board(
+        **data
+        | {
+            "name": path.parent.name,
+            "folder": path.parent,
+            "oldest": tuple(map(int, data["oldest"].split("."))),
+            "tls": Tls(**data["tls"]),
+            "flash": Flash(**flash | {"offset": int(flash["offset"], 16)}),
+            "variants": tuple(Variant(url=url, **variant) for variant in data["variants"]),
+        }
+    )
+
+
+def names():
+    """Return the official names of the boards."""
+    return tuple(sorted(path.parent.name for path in FOLDER.glob("*/board.json")))
+
+
+def load(name):
+    """Return the Board of that official name; ValueError lists them all."""
+    if name not in names():
+        raise ValueError(f"no board is called {name!r} (one of: {', '.join(names())})")
+    return read(FOLDER / name / "board.json")
+
+
+def for_chip(chip):
+    """Return the Board for a chip, by its name for esptool: "esp32c3", or as esptool prints it, "ESP32-C3"."""
+    boards = {board.chip: board for board in map(load, names())}
+    try:
+        return boards[_chip_id(chip)]
+    except KeyError:
+        raise ValueError(f"no board has the chip {chip!r} (one of: {', '.join(boards)})") from None
+
+
+def for_machine(machine):
+    """Return the Board for what MicroPython calls its machine: "ESP module with ESP8266".
+
+    The firmware for some variants of a chip adds the variant's name: "Generic ESP32 module with ESP32-UNICORE".
+    """
+    chip = _chip_id(machine.rpartition(" with ")[2])
+    for board in map(load, names()):
+        if chip in (board.chip + variant.name.lower() for variant in board.variants):
+            return board
+    raise ValueError(f"no board is known for {machine!r} (one of: {', '.join(names())})")
+
+
+def _chip_id(name):
+    return name.lower().replace("-", "")
+
+
+def _size(kib):
+    return f"{kib} KiB" if kib % 1024 else f"{kib // 1024} MiB"
+
+
+def _list_boards():
+    header = ["board", "chip", "flash at", "heap", "machine code", "TLS", "MicroPython"]
+    rows = [
+        [
+            board.name,
+            board.chip,
+            hex(board.flash.offset),
+            f"{board.heap_kib} KiB",
+            board.march or "none",
+            f"{board.tls.library}, {'verifies' if board.tls.verifies else 'verifies nothing'}",
+            f"{'.'.join(map(str, board.oldest))} and later",
+        ]
+        for board in map(load, names())
+    ]
+    print(report.aligned(header, rows))
+
+
+def _list_variants(board):
+    rows = [
+        [variant.name or "(standard)", variant.firmware, _size(variant.flash_kib), variant.note]
+        for variant in board.variants
+    ]
+    print(report.aligned(["variant", "firmware", "flash", "note"], rows))
+    print(f"\nfrom {board.variants[0].url}, more in {(board.folder / 'board.md').relative_to(rigs.ROOT)}")
+
+
+def main(argv=None):
+    """List the boards; see --help."""
+    parser = argparse.ArgumentParser(description="List the boards, or the firmware variants of one.")
+    parser.add_argument("name", nargs="?", help="the official name of a board")
+    options = parser.parse_args(argv)
+    try:
+        if options.name:
+            _list_variants(load(options.name))
+        else:
+            _list_boards()
+    except ValueError as error:
+        print(f"boards: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
