@@ -87,8 +87,10 @@ def _checked(path):
         data = json.loads(path.read_text())
     except ValueError as error:
         raise ValueError(f"{label}: {error}") from None
-    for error in sorted(_validator().iter_errors(data), key=lambda error: error.json_path):
-        raise ValueError(f"{label}: {error.json_path.removeprefix('$').lstrip('.') or 'the file'}: {error.message}")
+    errors = sorted(_validator().iter_errors(data), key=lambda error: error.json_path)
+    if errors:
+        key = errors[0].json_path.removeprefix("$").lstrip(".")
+        raise ValueError(f"{label}: {key or 'the file'}: {errors[0].message}")
     return data
 
 
