@@ -212,6 +212,6 @@ def test_wifi_example_is_what_boot_reads(start):
     assert len(asked) == 2
 
 
-def test_wifi_json_is_never_committed():
-    command = ["git", "-C", str(rigs.ROOT), "check-ignore", "--no-index", "--quiet", str(boards.WIFI)]
-    assert subprocess.run(command, timeout=30, check=False).returncode == 0
+def test_wifi_json_is_ignored_by_git():
+    ignored = (rigs.ROOT / ".gitignore").read_text().splitlines()
+    assert f"/{boards.WIFI.relative_to(rigs.ROOT)}" in ignored
