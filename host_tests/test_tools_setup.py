@@ -6,6 +6,7 @@ import re
 import stat
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -198,6 +199,35 @@ def test_install_npm_without_a_tool_names_it(npm, tool):
         setup.install_npm({"ws": "1.2.3"}, npm)
 
 
+@pytest.fixture
+def wheel(tmp_path, monkeypatch):
+    """A package of firmware that pip finds, and its requirement."""
+    package = tmp_path / "packages"
+    package.mkdir()
+    metadata = "Metadata-Version: 2.1\nName: chips\nVersion: 1.0\n"
+    with zipfile.ZipFile(package / "chips-1.0-py3-none-any.whl", "w") as archive:
+        archive.writestr("chips/firmware/one.bin", b"one")
+        archive.writestr("chips/program.py", "raise SystemExit")
+        archive.writestr("chips-1.0.dist-info/METADATA", metadata)
+        archive.writestr("chips-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr("chips-1.0.dist-info/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(package))
+    return "chips==1.0"
+
+
+def test_fetch_firmware_brings_the_bin_files_once(wheel, tmp_path):
+    assert setup.fetch_firmware(wheel, tmp_path / "firmware")
+    assert names(tmp_path / "firmware") == ["one.bin"]
+    assert not setup.fetch_firmware(wheel, tmp_path / "firmware")
+
+
+def test_fetch_firmware_unobtainable_leaves_no_folder_and_says_why(wheel, tmp_path):
+    with pytest.raises(setup.SetupError, match="No matching distribution found for other==1.0"):
+        setup.fetch_firmware("other==1.0", tmp_path / "firmware")
+    assert not (tmp_path / "firmware").exists()
+
+
 @pytest.mark.parametrize("name", [name for name in (*rigs.INTERPRETERS, *rigs.SERVERS) if name not in rigs.missing()])
 def test_probe_of_rig_tells_a_version(name):
     assert re.search(r"\d+\.\d+", setup.probe(name))
@@ -215,6 +245,7 @@ def test_pins_name_one_exact_version_each():
         assert "==" in requirement
     for version in pins["tool"]["uwebsocket"]["npm"].values():
         assert re.fullmatch(r"\d+\.\d+\.\d+", version)
+    assert "==" in pins["tool"]["uwebsocket"]["firmware"]["package"]
 
 
 def test_run_of_failing_command_tells_its_last_line():

@@ -23,6 +23,7 @@ DEVICE = ROOT / "micropython"
 SHIM = ROOT / "host_tests" / "shim"
 LEFT_OUT = RIGS / "left_out.json"
 NODE_MODULES = RIGS / "npm" / "node_modules"
+FIRMWARE = RIGS / "firmware"
 
 
 class RigMissing(RuntimeError):
@@ -57,6 +58,7 @@ _TABLE = {
     "mosquitto": _unpacked("mosquitto", "usr/sbin/mosquitto", *_AMD64),
     "libwebsockets": _unpacked("libwebsockets", "usr/bin/libwebsockets-test-server", *_AMD64),
     "node": Rig(Path(shutil.which("node") or "node"), needs=(NODE_MODULES,)),
+    "released-firmware": Rig(FIRMWARE),  # files to flash: nothing to start
 }
 
 INTERPRETERS = ("cpython", "micropython64", "micropython32")

