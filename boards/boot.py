@@ -19,7 +19,7 @@ def connect():
         if not (isinstance(ssid, str) and isinstance(password, str) and ssid):
             raise ValueError("ssid and password are texts")
     except OSError:
-        print("wifi: no wifi.json, so no network (try: tools/deploy.py --wifi)")
+        print("wifi: no wifi.json, so no network (try: make deploy ARGS=--wifi)")
         return
     except (IndexError, KeyError, TypeError, ValueError) as error:
         print(f"wifi: wifi.json is wrong: {error!r} (try: as in boards/wifi.example.json)")

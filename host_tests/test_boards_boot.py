@@ -166,7 +166,7 @@ def test_boot_with_open_network_connects_without_password(start):
 
 
 def test_boot_without_wifi_json_says_so(start):
-    assert start(wifi=None) == (["wifi: no wifi.json, so no network (try: tools/deploy.py --wifi)"], [], 0)
+    assert start(wifi=None) == (["wifi: no wifi.json, so no network (try: make deploy ARGS=--wifi)"], [], 0)
 
 
 @pytest.mark.parametrize(
