@@ -18,6 +18,7 @@ import vfs
 import machine
 
 _ENOSPC = 28
+_NO_LIMIT = 1 << 29
 _OWN_FRAME = '  File "board_start'
 
 
@@ -25,6 +26,7 @@ class Flash:
     """A file system of so many bytes in a folder of the host: when they are used up, writing raises ENOSPC."""
 
     def __init__(self, root, size):
+        self._root = root
         self._files = vfs.VfsPosix(root)
         self._size = size
         self.free = 0
@@ -32,6 +34,10 @@ class Flash:
 
     def __getattr__(self, name):
         return getattr(self._files, name)
+
+    def rename(self, old, new):
+        """Rename a file. A VfsPosix with a root cannot: up to 1.29 it takes the new name for both."""
+        vfs.VfsPosix().rename(*(self._root + path if path.startswith("/") else path for path in (old, new)))
 
     def _used(self, folder):
         used = 0
@@ -125,7 +131,7 @@ def start(names, commands, steps, link, code, root, size, raw, wifi):
     if wifi:
         network.WLAN(network.STA_IF).connect("virtual")
     vfs.umount("/")
-    vfs.mount(Flash(root, size) if size is not None else vfs.VfsPosix(root), "/")
+    vfs.mount(Flash(root, _NO_LIMIT if size is None else size), "/")
     os.chdir("/")
     sys.path[:] = ["", ".frozen", "/lib"]
     try:
