@@ -128,8 +128,8 @@ class Bootloader:
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
         self.port = os.ttyname(self._slave)
+        self._link = link
         if link:
-            link.unlink(missing_ok=True)
             link.symlink_to(self.port)
             self.port = str(link)
         self._wake, self._waker = os.pipe()
@@ -157,10 +157,13 @@ class Bootloader:
             os.close(descriptor)
 
     def _unplug(self):
-        for descriptor in (self._master, self._slave):
-            if descriptor is not None:
-                os.close(descriptor)
-        self._master = self._slave = None
+        if self._master is None:
+            return
+        if self._link:  # first, as the next pseudo-terminal of anyone may get the same name
+            self._link.unlink()
+        os.close(self._master)
+        os.close(self._slave)
+        self._master = None
 
     def _serve(self):
         while self._master is not None:
