@@ -420,6 +420,11 @@ class _Session:
         return True
 
 
+def names():
+    """Return the names of the virtual boards that have ever run here with a flash of their own."""
+    return sorted(path.stem for path in FOLDER.glob("*.lock"))
+
+
 def _lock_path(name):
     return FOLDER / f"{name}.lock"
 

@@ -1,0 +1,267 @@
+"""A board behind mpremote, real or virtual: run code on it, look at its files, and say plainly why that fails.
+
+    with device.opened("/dev/ttyUSB0") as board:
+        print(board.facts().version_text, board.exec("print(6 * 7)"))
+
+No call resets the board unless it says so.
+"""
+
+import ast
+import contextlib
+import grp
+import os
+import re
+import stat
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import serial
+from serial.tools import list_ports
+
+import board as virtual_board
+import build
+import rigs
+
+VIRTUAL = "virtual"
+BAUD = 115200
+MPREMOTE = rigs.VENV / "bin" / "mpremote"
+
+_ANSWER_S = 13  # mpremote itself gives a silent board 10
+_LISTEN_S = 1.5  # to a board that does not answer
+_RETURN_S = 10  # for a chip's own USB port to come back after a reset
+_MARCHES = (None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin",
+            "rv32imc", "rv64imc")  # fmt: skip
+
+_FACTS = """\
+import gc, sys
+gc.collect()
+print((sys.platform, getattr(sys.implementation, "_machine", sys.platform), sys.implementation.version[:3],
+       sys.version.split("MicroPython ")[-1], getattr(sys.implementation, "_mpy", 0),
+       gc.mem_alloc() + gc.mem_free(), gc.mem_free()))
+"""
+
+_FILES = """\
+def _files(folder):
+    import binascii, hashlib, os
+    try:
+        entries = list(os.ilistdir(folder))
+    except OSError:
+        return
+    piece = bytearray(256)
+    for entry in entries:
+        if entry[1] == 0x8000:
+            digest = hashlib.sha256()
+            with open(folder + "/" + entry[0], "rb") as file:
+                while True:
+                    count = file.readinto(piece)
+                    if not count:
+                        break
+                    digest.update(memoryview(piece)[:count])
+                size = file.tell()
+            print((entry[0], size, binascii.hexlify(digest.digest()).decode()))
+_files({!r})
+del _files
+"""
+
+
+class DeviceError(RuntimeError):
+    """Something with a board has failed; the text says what, and ends in the remedy."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a board runs: `mpy` is the version and sub-version of the .mpy that it loads and the architecture, or None.
+
+    `heap` and `free` are bytes, `march` is the architecture for mpy-cross, None where machine code cannot be loaded.
+    """
+
+    platform: str
+    machine: str
+    version: tuple[int, int, int]
+    version_text: str
+    mpy: tuple[int, int, str | None] | None
+    march: str | None
+    heap: int
+    free: int
+
+
+def serial_ports():
+    """Return what pyserial tells of the serial ports with something behind them: those of USB adapters and chips."""
+    return sorted((port for port in list_ports.comports() if port.vid is not None), key=lambda port: port.device)
+
+
+def _only_port():
+    """Return the port of the only board that is connected, or else of the virtual board that runs."""
+    ports = [port.device for port in serial_ports()]
+    if len(ports) > 1:
+        raise DeviceError(f"several boards are connected: {', '.join(ports)} (try: PORT={ports[0]})")
+    found = ports[0] if ports else next(filter(None, map(virtual_board.running_port, virtual_board.names())), None)
+    if not found:
+        raise DeviceError("no board is connected (try: its USB cable, make ports, or PORT=virtual)")
+    return found
+
+
+def check_port(port):
+    """Raise DeviceError if `port` cannot be opened at all."""
+    try:
+        status = os.stat(port)
+    except OSError:
+        raise DeviceError(f"no board on {port} (try: make ports)") from None
+    if not stat.S_ISCHR(status.st_mode):
+        raise DeviceError(f"{port} is no serial port (try: make ports)")
+    if not os.access(port, os.R_OK | os.W_OK):
+        try:
+            group = grp.getgrgid(status.st_gid).gr_name
+        except KeyError:
+            group = str(status.st_gid)
+        raise DeviceError(f"no permission for {port} (try: sudo usermod -a -G {group} $USER, then log in again)")
+
+
+@contextlib.contextmanager
+def opened(port, board=None):
+    """Give the Device on `port`.
+
+    `port`: a serial device; "virtual" for the virtual board, whose name `board` may say; None for the only board that
+    is connected.
+    """
+    with contextlib.ExitStack() as stack:
+        if port == VIRTUAL:
+            try:
+                port = stack.enter_context(virtual_board.joined(board or virtual_board.DEFAULT))
+            except ValueError as error:
+                raise DeviceError(f"{error} (try: tools/boards.py)") from None
+            except (virtual_board.BoardError, build.BuildError, rigs.RigMissing) as error:
+                raise DeviceError(str(error)) from None
+        port = port or _only_port()
+        check_port(port)
+        yield Device(port)
+
+
+class Device:
+    """A board on a serial port."""
+
+    def __init__(self, port):
+        self.port = port
+        self.virtual = port.startswith("/dev/pts/")
+        self._answered = False
+
+    def mpremote(self, *arguments, timeout_s=60):
+        """Run mpremote with `arguments`, without a soft reset; return what it printed, or raise DeviceError."""
+        if not self._answered:
+            self._run(["exec", ""], _ANSWER_S, "does not answer (try: its reset button, then make flash)")
+            self._answered = True
+        return self._run(arguments, timeout_s, f"has not finished within {timeout_s} s (try: its reset button)")
+
+    def _run(self, arguments, timeout_s, late):
+        command = [str(MPREMOTE), "connect", self.port, "resume", *arguments]
+        try:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  timeout=timeout_s, check=False)  # fmt: skip
+        except FileNotFoundError:
+            raise DeviceError("mpremote is not here (try: make setup)") from None
+        except subprocess.TimeoutExpired:
+            raise self._silence(late) from None
+        output = done.stdout.decode(errors="replace").replace("\r\n", "\n")
+        if done.returncode:
+            raise self._failure(output)
+        return output
+
+    def exec(self, code, *, timeout_s=60):
+        """Run `code` in the board's __main__; return what it printed. An exception there becomes a DeviceError."""
+        return self.mpremote("exec", code, timeout_s=timeout_s)
+
+    def facts(self):
+        """Ask the board what it is and runs."""
+        try:
+            platform, machine, version, text, mpy, heap, free = ast.literal_eval(self.exec(_FACTS).splitlines()[-1])
+        except (ValueError, SyntaxError, IndexError):
+            raise DeviceError(f"the board on {self.port} does not run MicroPython (try: make flash)") from None
+        march = _MARCHES[mpy >> 10] if mpy >> 10 < len(_MARCHES) else None
+        loads = (mpy & 0xFF, mpy >> 8 & 3, march) if mpy else None
+        return Facts(platform, machine, version, text, loads, march, heap, free)
+
+    def files(self, folder="/"):
+        """Return {name: (size, SHA-256 in hex)} of the files in a folder, {} if there is no such folder."""
+        lines = self.exec(_FILES.format(folder.rstrip("/"))).splitlines()
+        return {name: (size, digest) for name, size, digest in map(ast.literal_eval, lines)}
+
+    def put(self, source, target):
+        """Copy a local file to the absolute path `target` of the board."""
+        self.mpremote("cp", str(Path(source)), f":{target}")
+
+    def remove(self, path):
+        """Remove a file of the board."""
+        self.mpremote("rm", f":{path}")
+
+    def hard_reset(self):
+        """Restart the board as its reset button does, so that its main.py runs; it is not waited for."""
+        self.mpremote("reset")
+        deadline = time.monotonic() + _RETURN_S
+        while not os.path.exists(self.port):  # a chip's own USB goes and comes
+            if time.monotonic() > deadline:
+                raise self._gone()
+            time.sleep(0.1)
+
+    # ---- what a failure means
+
+    def _failure(self, output):
+        """Return the DeviceError for what mpremote printed."""
+        text = output.strip()
+        last = text.splitlines()[-1].strip() if text else "mpremote has failed"
+        if not os.path.exists(self.port):
+            return self._gone()
+        if "failed to access" in text:
+            try:
+                check_port(self.port)
+            except DeviceError as error:
+                return error
+            return DeviceError(f"{self.port} is in use (try: end what has it open: a terminal, another tool)")
+        if re.search(r"No space left on device|\[Errno 28\]|OSError: 28\b|ENOSPC", text):
+            return DeviceError(f"the flash of the board on {self.port} is full (try: {self._by_hand('rm :FILE')})")
+        if re.search(r"SerialException|termios\.error|Input/output error|device disconnected", text):
+            return self._gone()
+        if "raw repl" in text or "timeout waiting" in text:
+            return self._silence("does not answer (try: its reset button, then make flash)")
+        if "MemoryError" in last:
+            return DeviceError(f"the board on {self.port} has no memory left: {last} (try: its reset button)")
+        return DeviceError(f"the board on {self.port} says: {last} (try: make doctor)")
+
+    def _gone(self):
+        if self._answered:
+            return DeviceError(f"the board on {self.port} is gone (try: its USB cable, then the same again)")
+        return DeviceError(f"no board on {self.port} (try: make ports)")
+
+    def _silence(self, otherwise):
+        """Return the DeviceError for a board that did not answer, by what it says unasked, or `otherwise`."""
+        heard = b""
+        try:
+            with serial.Serial(self.port, BAUD, timeout=0.1, exclusive=True) as line:
+                deadline = time.monotonic() + _LISTEN_S
+                while time.monotonic() < deadline:
+                    heard += line.read(4096)
+        except (OSError, serial.SerialException):
+            return self._gone()
+        # The ESP8266's ROM speaks at 74880 baud, which arrives as rubbish.
+        rubbish = len(re.findall(rb"[^\t\r\n -~]", heard))
+        if len(re.findall(rb"rst cause:|rst:0x", heard)) > 1 or rubbish > 16:
+            return DeviceError(f"the board on {self.port} starts again and again (try: make flash)")
+        return DeviceError(f"the board on {self.port} {otherwise}")
+
+    def _by_hand(self, command):
+        return f"{MPREMOTE.relative_to(rigs.ROOT)} connect {self.port} {command}"
+
+
+def add_port_argument(parser):
+    """Give a tool's parser --port and --board; without them the environment's PORT and BOARD count."""
+    parser.add_argument(
+        "--port",
+        default=os.environ.get("PORT") or None,
+        help="serial port of the board, or: virtual (default: PORT, else the only board that is connected)",
+    )
+    parser.add_argument(
+        "--board",
+        default=os.environ.get("BOARD") or None,
+        help="which board a virtual one is (default: BOARD, else ESP8266_GENERIC)",
+    )
