@@ -1,0 +1,405 @@
+"""Put the client on a board: compile what it can load, copy what changed, check it, measure its heap.
+
+Files go to the board under unfinished names, are compared by SHA-256, and only then renamed: a deploy that is cut off
+leaves the old client or the new one, and the next deploy removes what was left over.
+"""
+
+import argparse
+import ast
+import contextlib
+import shutil
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import boards
+import build
+import device
+import payload
+import rigs
+
+UNFINISHED = ".new"  # how a file's name ends until it is complete
+
+_LIB = "/lib"
+_ROM_LIB = "/rom/lib"
+_SETTINGS = ("/boot.py", "/main.py", "/wifi.json")
+_SLOWEST = 500  # bytes a second
+_BOOT_S = 2  # until a chip hears what it is sent
+
+# Programs for the board.
+_ROOM = """
+import os
+stat = os.statvfs('/') if hasattr(os, 'statvfs') else (0, 0, 0, 0)
+print((stat[0], stat[3]))
+"""
+_MAKE_LIB = """
+import os
+if 'lib' not in os.listdir('/'):
+    os.mkdir('/lib')
+"""
+_RENAME = """
+import os
+for path in {paths!r}:
+    os.rename(path + {unfinished!r}, path)
+"""
+_REMOVE = """
+import os
+for path in {paths!r}:
+    os.remove(path)
+"""
+_LOOK_AT_ROM = """
+import os
+size = 0
+try:
+    import vfs
+    if vfs.rom_ioctl(1) > 0:
+        rom = vfs.rom_ioctl(2, 0)
+        size = rom.ioctl(4, 0) * rom.ioctl(5, 0) if hasattr(rom, 'ioctl') else len(rom)
+except (ImportError, AttributeError):
+    pass
+names = []
+for folder in ('/rom', '/rom/lib'):
+    try:
+        names += os.listdir(folder)
+    except OSError:
+        pass
+print((size, names))
+"""
+_MEASURE = """
+import gc, sys
+held = 'uwebsocket_client' in sys.modules
+path = failed = masker = ''
+gc.collect()
+before = gc.mem_free()
+try:
+    import uwebsocket_mask
+except Exception as error:
+    masker = repr(error)
+try:
+    import uwebsocket_client
+    path = getattr(uwebsocket_client, '__file__', '')
+except Exception as error:
+    failed = repr(error)
+gc.collect()
+print((before, gc.mem_free(), held, path, failed, masker))
+"""
+
+
+class DeployError(RuntimeError):
+    """The board cannot get what was asked for; the text says why and what to do."""
+
+
+_FAILURES = (DeployError, payload.PayloadError, device.DeviceError, build.BuildError, rigs.RigMissing)
+
+
+@dataclass(frozen=True)
+class Heap:
+    """What a board says after `import uwebsocket_client`."""
+
+    before: int
+    after: int
+    held: bool  # main.py had imported it already
+    path: str  # of the file that was imported
+    failed: str  # why it could not be imported
+    masker: str  # why the machine code could not be
+
+
+def check_version(facts):
+    """Raise DeployError where the firmware is older than what the client needs."""
+    every = [boards.load(name) for name in boards.names()]
+    oldest = min(board.oldest for board in [one for one in every if one.platform == facts.platform] or every)
+    if facts.version[: len(oldest)] < oldest:
+        needed = ".".join(map(str, oldest))
+        raise DeployError(f"MicroPython {facts.version_text} is too old, the client needs {needed} (try: make flash)")
+
+
+def changed(files, present):
+    """Return what of `files`, {path on the board: local file}, differs from `present`, {path: (size, SHA-256)}."""
+    return {path: file for path, file in files.items() if present.get(path, (0, ""))[1] != payload.digest(file)}
+
+
+def parts(copies, present, block, free):
+    """Return the paths of `copies` in groups that fit the flash beside what they replace; DeployError if none do.
+
+    One group where there is room: the board then goes from old to new at once. `copies` and `present`: as of
+    changed(); `block`: the unit of the file system in bytes, `free`: how many are left.
+    """
+
+    def blocks(size):
+        return max(1, -(-size // block))
+
+    needed = {path: blocks(file.stat().st_size) for path, file in copies.items()}
+    total = sum(needed.values())
+    if total <= free:
+        return [list(copies)] if copies else []
+    left = free
+    for path, count in needed.items():
+        if count > left:
+            raise DeployError(
+                f"the flash is full: {total * block // 1024} KiB to copy, {max(free, 0) * block // 1024} KiB free "
+                "(try: .venv/bin/mpremote rm :NAME of what is not needed)"
+            )
+        left += (blocks(present[path][0]) if path in present else 0) - count
+    return [[path] for path in copies]
+
+
+class Deployment:
+    """One board that gets the client.
+
+    `board` is a device.Device, `folder` is for scratch files, `say` takes the lines that tell what happens.
+    """
+
+    def __init__(self, board, options, folder, say):
+        self._board = board
+        self._facts = board.facts()
+        self._options = options
+        self._folder = folder
+        self._say = say
+
+    def run(self):
+        """Do everything that the options ask for; DeployError, PayloadError or DeviceError where it cannot be done."""
+        machine = "virtual board" if self._board.virtual else self._facts.machine
+        self._say(f"{machine}, MicroPython {self._facts.version_text}")
+        check_version(self._facts)
+        if not self._ask(_ROOM)[0]:
+            raise DeployError("the firmware has no file system (try: make flash with another variant)")
+        settings = self._settings()
+        client, told = payload.client(self._facts, self._options.source)
+        self._say(f"{len(client)} modules, {told}")
+        self._give_client(client)
+        if not self._options.dry_run:
+            heap = self._measure()
+            if heap.masker and payload.MASKER in client:
+                self._say(f"the machine code goes again, the board cannot load it: {heap.masker}")
+                del client[payload.MASKER]
+                self._give_client(client)
+                heap = self._measure()
+            self._judge(heap)
+        self._give(settings)  # only now, for a new main.py would be in the way of measuring
+        if not self._options.dry_run:
+            self._board.hard_reset()
+
+    def _ask(self, program):
+        """Run a program on the board and return the tuple that it prints, between what others there print."""
+        lines = [line for line in self._board.exec(program).splitlines() if line.startswith("(")]
+        if not lines:
+            raise DeployError("the board does not answer what it is asked (try: make repl, and Ctrl-C there)")
+        return ast.literal_eval(lines[-1])
+
+    def _settings(self):
+        """Return {path on the board: local file} of everything but the client; DeployError to save a user's file."""
+        files = payload.wifi(self._options.wifi) if self._options.wifi else {}
+        if self._options.example:
+            files["/main.py"] = self._folder / "main.py"
+            files["/main.py"].write_text(payload.example(self._options.example, self._options.url))
+        present = self._present() if files and not self._options.force else {}
+        for path in changed(files, present):
+            if path not in present or path == "/wifi.json":
+                continue
+            name = path.lstrip("/")
+            text = self._board.mpremote("cat", f":{path}").replace("\r\n", "\n")
+            if not payload.may_replace(name, text):
+                raise DeployError(f"the board has a {name} of its own, which stays (try: --force to replace it)")
+        return files
+
+    def _present(self):
+        """Return {path: (size, SHA-256)} of what lies in the folders that get our files."""
+        return {
+            f"{folder}/{name}": entry
+            for folder in ("", _LIB)
+            for name, entry in self._board.files(folder or "/").items()
+        }
+
+    def _give_client(self, client):
+        modules = {f"{folder}/{name}" for folder in ("", _LIB) for name in payload.names()}
+        wanted = {f"{_LIB}/{name}": file for name, file in client.items()}
+        if self._options.romfs:
+            self._give_romfs(client)
+            wanted = {}
+        self._give(wanted, modules - set(wanted))
+
+    def _give(self, files, unwanted=()):
+        """Make the board have `files`, {path on the board: local file}, and nothing at the paths `unwanted`."""
+        present = self._present()
+        copies = changed(files, present)
+        stale = [path for path in present if path in unwanted]
+        everything = {*_SETTINGS, *files, *unwanted}
+        leftovers = [path + UNFINISHED for path in everything if path + UNFINISHED in present]
+        for path, file in copies.items():
+            self._say(f"copy {path}, {file.stat().st_size} B")
+        for path in leftovers + stale:
+            self._say(f"remove {path}")
+        if not self._options.dry_run:
+            self._remove(leftovers)
+        groups = parts(copies, present, *self._ask(_ROOM))
+        if self._options.dry_run:
+            return
+        for group in groups:
+            self._send({path: copies[path] for path in group})
+            self._board.exec(_RENAME.format(paths=group, unfinished=UNFINISHED))
+        self._remove(stale)
+
+    def _remove(self, paths):
+        if paths:
+            self._board.exec(_REMOVE.format(paths=list(paths)))
+
+    def _send(self, copies):
+        """Copy files to their unfinished names, and compare them there."""
+        unfinished = {path + UNFINISHED: file for path, file in copies.items()}
+        commands = [word for path, file in unfinished.items() for word in ("+", "cp", str(file), f":{path}")]
+        size = sum(file.stat().st_size for file in copies.values())
+        self._board.exec(_MAKE_LIB)
+        try:
+            self._board.mpremote(*commands[1:], timeout_s=60 + size // _SLOWEST)
+        except device.DeviceError:
+            with contextlib.suppress(device.DeviceError):  # if the board is still there, its flash is full
+                self._remove(unfinished.keys() & self._present().keys())
+            raise
+        self._compare(unfinished, self._present())
+
+    def _give_romfs(self, client):
+        """Make the ROMFS hold the client and nothing else."""
+        size, found = self._ask(_LOOK_AT_ROM)
+        if not size:
+            raise DeployError("the firmware has no ROMFS (try: make flash with a ROMFS variant, or without --romfs)")
+        others = sorted(set(found) - {"lib", *payload.names()})
+        if others and not self._options.force:
+            raise DeployError(f"the ROMFS also holds {', '.join(others)}, which would be lost (try: --force)")
+        wanted = {f"{_ROM_LIB}/{name}": file for name, file in client.items()}
+        if set(found) == {"lib", *client} and not changed(wanted, self._rom()):
+            return
+        image = self._image(client)
+        needed = image.stat().st_size
+        if needed > size:
+            raise DeployError(f"the ROMFS has {size} B, the client needs {needed} B (try: without --romfs)")
+        # What lies in / is imported before the ROMFS, which is of no use until all of it is written.
+        self._give({f"/{name}": file for name, file in client.items()})
+        self._say(f"write the ROMFS, {needed} of {size} B")
+        if self._options.dry_run:
+            return
+        self._board.mpremote("romfs", "deploy", str(image), timeout_s=60 + needed // _SLOWEST)
+        self._restart()  # which mounts it
+        self._compare(wanted, self._rom())
+
+    def _rom(self):
+        return {f"{_ROM_LIB}/{name}": entry for name, entry in self._board.files(_ROM_LIB).items()}
+
+    def _image(self, client):
+        """Return the file of a ROMFS that holds the client."""
+        folder = self._folder / "rom"
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "lib").mkdir(parents=True)
+        for file in client.values():
+            shutil.copy(file, folder / "lib")
+        image = self._folder / "rom.romfs"
+        self._board.mpremote("romfs", "--no-mpy", "--output", str(image), "build", str(folder))
+        return image
+
+    @staticmethod
+    def _compare(files, present):
+        if damaged := changed(files, present):
+            raise DeployError(f"not as it was sent: {', '.join(damaged)} (try: make deploy again, or another cable)")
+
+    def _restart(self):
+        """Reset the board, and interrupt its main.py."""
+        self._board.hard_reset()
+        if not self._board.virtual:
+            time.sleep(_BOOT_S)
+        try:
+            self._board.exec("pass")
+        except device.DeviceError:  # Ctrl-C met boot.py, and main.py came after it
+            self._board.exec("pass")
+
+    def _measure(self):
+        """Return the Heap after a fresh start."""
+        if self._facts.platform == "esp8266":
+            self._restart()  # a soft reset would not stop its timers, which then write into anything
+        else:
+            self._board.mpremote("soft-reset")  # runs no main.py
+        return Heap(*self._ask(_MEASURE))
+
+    def _judge(self, heap):
+        """Tell what the import takes; DeployError where it failed, or found another client than this one."""
+        if heap.failed:
+            remedy = "--romfs, or --freeze" if "MemoryError" in heap.failed else "make deploy again, or make repl"
+            raise DeployError(f"the board cannot import the client: {heap.failed} (try: {remedy})")
+        folder = _ROM_LIB if self._options.romfs else _LIB
+        if heap.path and not heap.path.startswith(f"{folder}/"):
+            remedy = "--romfs" if heap.path.startswith("/rom") else "a firmware without it"
+            raise DeployError(f"the board imports {heap.path}, which comes before {folder} (try: {remedy})")
+        if heap.held:
+            self._say(f"heap: {heap.after} B free beside main.py, which has imported the client already")
+        else:
+            self._say(f"heap: {heap.before} B free; import uwebsocket_client: {heap.before - heap.after} B, "
+                      f"{heap.after} B left")  # fmt: skip
+
+
+def deploy(port, options, label=""):
+    """Deploy to the board at `port`; return whether it was done. Each line for the user begins with `label`."""
+
+    def say(line):
+        print(f"{label}{line}\n", end="", flush=True)  # in one piece, among the lines of other boards
+
+    try:
+        with device.opened(port, options.board) as board, tempfile.TemporaryDirectory(prefix="deploy-") as folder:
+            Deployment(board, options, Path(folder), say).run()
+    except _FAILURES as error:
+        print(f"deploy: {label}{error}\n", end="", file=sys.stderr)
+        return False
+    return True
+
+
+def _deploy_all(options):
+    """Deploy to every board that is connected, at the same time; return whether all of it was done."""
+    found = [port.device for port in device.serial_ports()]
+    if not found:
+        print("deploy: no board is connected (try: make ports)", file=sys.stderr)
+        return False
+    with ThreadPoolExecutor(len(found)) as threads:
+        return all(list(threads.map(lambda port: deploy(port, options, f"{Path(port).name}: "), found)))
+
+
+def _url(text):
+    try:
+        return payload.server_url(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def main(argv=None):
+    """Put the client on a board; see --help."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    device.add_port_argument(parser)
+    parser.add_argument("--all", action="store_true", help="to every board that is connected, at the same time")
+    parser.add_argument(
+        "--wifi", nargs="?", type=Path, const=boards.WIFI, metavar="FILE",
+        help="also boards/boot.py, with the network and its password in boards/wifi.json or FILE",
+    )  # fmt: skip
+    parser.add_argument("--example", choices=payload.example_names(), help="also an example, as main.py")
+    parser.add_argument("--url", type=_url, help="the server that the example talks to")
+    parser.add_argument("--romfs", action="store_true", help="into the ROMFS, where the firmware has one: a third of the heap")
+    parser.add_argument("--source", action="store_true", help="plain .py files, not compiled ones")
+    parser.add_argument("--force", action="store_true", help="replace a boot.py, main.py or ROMFS of somebody else")
+    parser.add_argument("--freeze", action="store_true", help="only print the line for a firmware's manifest.py")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be copied and removed")
+    options = parser.parse_args(argv)
+    if options.url and not options.example:
+        parser.error("--url: only with --example")
+    if options.romfs and options.source:
+        parser.error("--romfs: takes compiled files, not --source")
+    if options.freeze:
+        print(f'include("{rigs.DEVICE / "manifest.py"}")')
+        return 0
+    try:
+        done = _deploy_all(options) if options.all else deploy(options.port, options)
+    except KeyboardInterrupt:
+        print("deploy: interrupted (try: make deploy again, which goes on from there)", file=sys.stderr)
+        return 1
+    return 0 if done else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
