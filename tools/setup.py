@@ -250,6 +250,23 @@ def fetch_firmware(requirement, folder=rigs.FIRMWARE):
     return True
 
 
+def unpack_stubs(requirements, folder):
+    """Unpack packages of PyPI into `folder`, which appears only when it is complete; return whether there was work."""
+    stamp = fingerprint(requirements)
+    if is_current(folder, stamp):
+        return False
+    say(f"{folder.name}: {', '.join(requirements)}")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".unfinished-") as scratch:
+        tree = Path(scratch) / folder.name
+        pip = [str(rigs.VENV / "bin/python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+        run([*pip, "--no-deps", "--only-binary=:all:", "--target", str(tree), *requirements])
+        (tree / _STAMP).write_text(stamp)
+        shutil.rmtree(folder, ignore_errors=True)
+        tree.rename(folder)
+    return True
+
+
 def probe(name):
     """Start rig `name` and return its version; of a server that Debian made, the package's."""
     command = rigs.command(name)
@@ -289,6 +306,11 @@ def set_up(pins):
         fetch_firmware(pins["tool"]["uwebsocket"]["firmware"]["package"])
     except SetupError as error:
         left_out["released-firmware"] = str(error)
+    for name, requirements in pins["tool"]["uwebsocket"]["stubs"].items():
+        try:
+            unpack_stubs(requirements, rigs.RIGS / name)
+        except SetupError as error:
+            left_out[name] = str(error)
     for name in (*rigs.INTERPRETERS, "mpy-cross", "mpy-cross-6.2", *rigs.SERVERS):
         if name not in left_out:
             try:
@@ -315,6 +337,8 @@ def main(argv=None):
         for name, version in pins["tool"]["uwebsocket"]["npm"].items():
             say(f"{name}@{version}")
         say(pins["tool"]["uwebsocket"]["firmware"]["package"])
+        for name, requirements in pins["tool"]["uwebsocket"]["stubs"].items():
+            say(f"{name}: {', '.join(requirements)}")
         return 0
     rigs.RIGS.mkdir(exist_ok=True)
     with open(rigs.RIGS / "lock", "w") as lock:
