@@ -1,0 +1,136 @@
+"""package.json and those of a release: what mip installs from them is the client, complete and able to echo."""
+
+import json
+import subprocess
+
+import pytest
+
+import board
+import build
+import dist
+import echo_server
+import rigs
+from servers import files
+
+_TIMEOUT_S = 60
+_SOURCE = "package.json"
+_COMPILED = tuple(f"{form.folder}/package.json" for form in dist.FORMS)
+
+_ECHO = """
+import sys
+sys.modules.pop("mip", None)
+import uwebsocket_client as websocket
+
+ws = websocket.createClient()
+ws.on("connection", lambda ws: ws.send("hello"))
+ws.on("receive", lambda ws, message, opcode: (print(websocket.__file__, message), ws.close()))
+ws.connect({url!r})
+while ws.poll(1000):
+    pass
+"""
+
+
+@pytest.fixture(scope="module")
+def release():
+    """What a release holds: {name: bytes}."""
+    return dist.contents()
+
+
+@pytest.fixture(scope="module")
+def site(release):
+    """A web server that offers an unpacked release."""
+    with files.running({f"/{name}": data for name, data in release.items()}) as site:
+        yield site
+
+
+@pytest.fixture
+def flash(tmp_path):
+    """The empty flash of a virtual board."""
+    return tmp_path / "flash"
+
+
+@pytest.fixture
+def mpremote(flash, request):
+    """Run mpremote on a virtual board, by default on the interpreter nearest to one; gives what it says."""
+    with board.running("ESP32_GENERIC", flash, rig=getattr(request, "param", None)) as virtual:
+
+        def run(*arguments):
+            command = [str(rigs.VENV / "bin" / "mpremote"), "connect", virtual.port, *arguments]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S)
+            assert done.returncode == 0, done.stdout + done.stderr
+            return done.stdout
+
+        yield run
+
+
+def _urls(text):
+    return json.loads(text)["urls"]
+
+
+def _names(suffix, masker):
+    stems = [path.stem for path in build.sources()] + [build.MASKER.partition(".")[0]] * masker
+    return sorted(f"{stem}{suffix}" for stem in stems)
+
+
+def test_package_of_the_repository_names_each_module_and_the_version():
+    text = (rigs.ROOT / _SOURCE).read_text()
+    assert text == dist.source_package()
+    assert sorted(target for target, _ in _urls(text)) == _names(".py", masker=False)
+    assert json.loads(text)["version"] == dist.version()
+
+
+@pytest.mark.parametrize("form", dist.FORMS, ids=lambda form: form.folder)
+def test_package_of_compiled_modules_names_each_and_the_masker(form, release):
+    package = json.loads(release[f"{form.folder}/package.json"])
+    assert sorted(target for target, _ in package["urls"]) == _names(".mpy", masker=bool(form.march))
+    assert package["version"] == dist.version()
+
+
+@pytest.mark.parametrize("name", (_SOURCE, *_COMPILED))
+def test_package_of_a_release_refers_to_files_beside_it(name, release):
+    folder = name.rpartition("/")[0]
+    for target, url in _urls(release[name]):
+        assert url.rpartition("/")[2] == target
+        assert f"{folder}/{url}".lstrip("/") in release
+
+
+@pytest.mark.parametrize("name", (_SOURCE, *_COMPILED))
+def test_package_cut_off_anywhere_leaves_no_client(name, release):
+    assert _urls(release[name])[-1][0].startswith("uwebsocket_client.")
+
+
+def _echo(mpremote):
+    with echo_server.running() as url:
+        return mpremote("exec", _ECHO.format(url=url))
+
+
+_INSTALLED = {"package.json": "/lib/uwebsocket_client.py", "mpy-6/package.json": "/lib/uwebsocket_client.mpy"}
+_EACH = pytest.mark.parametrize(("name", "client"), _INSTALLED.items(), ids=["plain", "compiled"])
+
+
+@_EACH
+def test_client_installed_from_a_server_echoes(name, client, site, mpremote):
+    assert mpremote("mip", "install", f"{site.url}/{name}").endswith("Done\n")
+    assert _echo(mpremote) == f"{client} hello\n"
+
+
+@_EACH
+def test_client_installed_from_a_folder_echoes(name, client, release, mpremote, tmp_path):
+    dist.write_folder(release, tmp_path / "release")
+    assert mpremote("mip", "install", str(tmp_path / "release" / name)).endswith("Done\n")
+    assert _echo(mpremote) == f"{client} hello\n"
+
+
+# The 32-bit interpreter is Debian's, whose mip is of before 1.25 and knows no relative addresses.
+@pytest.mark.parametrize("mpremote", ["micropython64"], indirect=True)
+@_EACH
+def test_client_installed_by_the_board_itself_echoes(name, client, site, mpremote):
+    assert mpremote("exec", f"import mip; mip.install('{site.url}/{name}')").endswith("Done\n")
+    assert _echo(mpremote) == f"{client} hello\n"
+
+
+def test_client_installed_once_more_replaces_the_old(site, flash, mpremote):
+    (flash / "lib").mkdir(parents=True)
+    (flash / "lib" / "uwebsocket_client.mpy").write_bytes(b"an old one")
+    mpremote("mip", "install", f"{site.url}/mpy-6/")  # as users write it: mip adds the file's name
+    assert _echo(mpremote) == "/lib/uwebsocket_client.mpy hello\n"
