@@ -10,7 +10,7 @@ import build
 import dist
 import echo_server
 import rigs
-from servers import files
+from servers import files, git_hosts
 
 _TIMEOUT_S = 60
 _SOURCE = "package.json"
@@ -54,9 +54,9 @@ def mpremote(flash, request):
     """Run mpremote on a virtual board, by default on the interpreter nearest to one; gives what it says."""
     with board.running("ESP32_GENERIC", flash, rig=getattr(request, "param", None)) as virtual:
 
-        def run(*arguments):
+        def run(*arguments, env=None):
             command = [str(rigs.VENV / "bin" / "mpremote"), "connect", virtual.port, *arguments]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, env=env)
             assert done.returncode == 0, done.stdout + done.stderr
             return done.stdout
 
@@ -112,6 +112,22 @@ _EACH = pytest.mark.parametrize(("name", "client"), _INSTALLED.items(), ids=["pl
 def test_client_installed_from_a_server_echoes(name, client, site, mpremote):
     assert mpremote("mip", "install", f"{site.url}/{name}").endswith("Done\n")
     assert _echo(mpremote) == f"{client} hello\n"
+
+
+_GIT_HOSTS = {
+    "github:owner/repository": "https://raw.githubusercontent.com/owner/repository/HEAD",
+    "github:owner/repository@v1": "https://raw.githubusercontent.com/owner/repository/v1",
+    "gitlab:owner/repository": "https://gitlab.com/owner/repository/-/raw/HEAD",
+}
+
+
+@pytest.mark.parametrize(("package", "address"), _GIT_HOSTS.items(), ids=list(_GIT_HOSTS))
+def test_client_installed_from_a_git_host_echoes(package, address, release, mpremote, tmp_path):
+    pages = {f"{address}/{name}": data for name, data in release.items()}
+    with git_hosts.running(pages, tmp_path) as hosts:
+        assert mpremote("mip", "install", package, env=hosts.environment).endswith("Done\n")
+    assert hosts.asked[0] == f"{address}/package.json"
+    assert _echo(mpremote) == "/lib/uwebsocket_client.py hello\n"
 
 
 @_EACH
