@@ -324,7 +324,8 @@ class Deployment:
     def _judge(self, heap):
         """Tell what the import takes; DeployError where it failed, or found another client than this one."""
         if heap.failed:
-            remedy = "--romfs, or --freeze" if "MemoryError" in heap.failed else "make deploy again, or make repl"
+            smaller = "without --source" if self._options.source else "--romfs, or --freeze"
+            remedy = smaller if "MemoryError" in heap.failed else "make deploy again, or make repl"
             raise DeployError(f"the board cannot import the client: {heap.failed} (try: {remedy})")
         folder = _ROM_LIB if self._options.romfs else _LIB
         if heap.path and not heap.path.startswith(f"{folder}/"):
@@ -380,7 +381,7 @@ def main(argv=None):
     )  # fmt: skip
     parser.add_argument("--example", choices=payload.example_names(), help="also an example, as main.py")
     parser.add_argument("--url", type=_url, help="the server that the example talks to")
-    parser.add_argument("--romfs", action="store_true", help="into the ROMFS, where the firmware has one: a third of the heap")
+    parser.add_argument("--romfs", action="store_true", help="into the ROMFS, where there is one: a third of the heap")
     parser.add_argument("--source", action="store_true", help="plain .py files, not compiled ones")
     parser.add_argument("--force", action="store_true", help="replace a boot.py, main.py or ROMFS of somebody else")
     parser.add_argument("--freeze", action="store_true", help="only print the line for a firmware's manifest.py")

@@ -37,8 +37,10 @@ class Image:
 
     def contents(self):
         """Return all that it holds."""
+        data = bytearray(self._blocks * _BLOCK)
         self._file.seek(0)
-        return bytearray(self._file.read())
+        self._file.readinto(data)
+        return data
 
 
 class Vfs:
