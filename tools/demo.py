@@ -28,11 +28,27 @@ def choose_rig():
 
 
 @contextlib.contextmanager
-def refused_url():
+def refused_url(host="127.0.0.1"):
     """Give the URL of a port that is taken, so that nobody can listen there."""
     with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
+        sock.bind((host, 0))
         yield "ws://{}:{}/".format(*sock.getsockname())
+
+
+@contextlib.contextmanager
+def served(url=None, host="127.0.0.1"):
+    """Give the arguments of the program: those for the server at `url`, or for one of its own at `host`."""
+    with contextlib.ExitStack() as stack:
+        refused = stack.enter_context(refused_url(host))
+        if url:
+            urls = [url, refused]
+            print(f"server: {url} (its close and fragments of its own are left out)")
+        else:
+            root = stack.enter_context(echo_server.running(host))
+            urls = [root, refused, f"{root}fragments?size=100", f"{root}close?code=4001&reason=see%20you"]
+            print(f"server: {root}")
+        print(flush=True)
+        yield urls
 
 
 def run(rig, urls):
@@ -63,16 +79,7 @@ def main(argv=None):
         rig = options.on or choose_rig()
         print(describe(rig))
         with contextlib.ExitStack() as stack:
-            refused = stack.enter_context(refused_url())
-            if options.url:
-                urls = [options.url, refused]
-                print(f"server: {options.url} (its close and fragments of its own are left out)")
-            else:
-                root = stack.enter_context(echo_server.running())
-                urls = [root, refused, f"{root}fragments?size=100", f"{root}close?code=4001&reason=see%20you"]
-                print(f"server: {root}")
-            print(flush=True)
-            code = run(rig, urls)
+            code = run(rig, stack.enter_context(served(options.url)))
     except (rigs.RigMissing, build.BuildError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1

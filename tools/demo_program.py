@@ -218,4 +218,5 @@ def main(url, refused_url, fragments_url=None, closing_url=None):
     return 0
 
 
-sys.exit(main(*sys.argv[1:]))
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
