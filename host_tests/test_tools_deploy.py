@@ -122,6 +122,20 @@ def test_deploy_to_another_port_than_esp8266_resets_softly_to_measure(tmp_path):
     assert case.board.resets == ["soft", "hard"]
 
 
+def test_deploy_to_a_board_whose_main_goes_on_after_the_reset_interrupts_it_again(case, monkeypatch):
+    left = ["no answer"]
+    execute = case.board.exec
+
+    def deaf_once_after_reset(program, **options):
+        if case.board.resets and left:
+            raise DeviceError(f"{left.pop()} (try: its reset button)")
+        return execute(program, **options)
+
+    monkeypatch.setattr(case.board, "exec", deaf_once_after_reset)
+    case.run()
+    assert left == [] and case.said[-1].startswith("heap: ")
+
+
 def test_deploy_with_one_module_changed_copies_that(case):
     case.run()
     case.board.write("/lib/uwebsocket_url.mpy", b"something else")
