@@ -2,6 +2,11 @@
 
 PYTHON3 ?= python3
 PYTHON  := .venv/bin/python
+# Of a board: its serial port, or "virtual"; its name in boards/. Without them the only one that is connected.
+PORT    ?=
+BOARD   ?=
+# What flash is given; without it the newest release is downloaded.
+FIRMWARE ?=
 URL     ?=
 SEED    ?=
 RUNS    ?=
@@ -9,12 +14,14 @@ MINUTES ?= 10
 SECONDS ?= 60
 ARGS    ?=
 
+ON_BOARD = $(if $(PORT),--port $(PORT)) $(if $(BOARD),--board $(BOARD))
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo test size bench autobahn faults peers soak fuzz lint clean pytest size-check autobahn-check left-out
+.PHONY: help setup build demo flash deploy repl ports doctor board board-test dist test size bench autobahn faults peers soak fuzz lint clean pytest size-check autobahn-check left-out
 
 help:
-	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:  ## install everything that the tests and tools need, beside the system
 	@$(PYTHON3) tools/setup.py
@@ -22,8 +29,32 @@ setup:  ## install everything that the tests and tools need, beside the system
 build: setup  ## compile the device code to build/mpy
 	@$(PYTHON) tools/build.py --arch x64 --arch x86
 
-demo: build  ## run the client on real MicroPython against a local server (or URL=ws://...)
-	@$(PYTHON) tools/demo.py $(URL)
+demo: build  ## run the client on real MicroPython, or on a board (PORT=...), against a local server (or URL=ws://...)
+	@$(PYTHON) tools/$(if $(PORT),board_demo.py $(ON_BOARD),demo.py) $(URL)
+
+flash: setup  ## write MicroPython to a board (FIRMWARE=... or the newest release)
+	@$(PYTHON) tools/flash.py $(ON_BOARD) $(ARGS) $(FIRMWARE)
+
+deploy: setup  ## compile the client for a board and copy what has changed (ARGS="--wifi --example echo")
+	@$(PYTHON) tools/deploy.py $(ON_BOARD) $(ARGS)
+
+repl: setup  ## talk to MicroPython on a board; Ctrl-] ends
+	@$(PYTHON) tools/repl.py $(ON_BOARD) $(ARGS)
+
+ports: setup  ## list the serial ports, and what is behind them
+	@$(PYTHON) tools/ports.py $(ARGS)
+
+doctor: setup  ## say what is connected, what it runs, what is missing on this computer
+	@$(PYTHON) tools/doctor.py $(ON_BOARD) $(ARGS)
+
+board: setup  ## run a virtual board until Ctrl-C; the others take it as PORT=virtual
+	@$(PYTHON) tools/board.py $(if $(BOARD),--board $(BOARD)) $(ARGS)
+
+board-test: setup  ## test the client on a board, and tell whether the client or the network is at fault
+	@$(PYTHON) tools/board_test.py $(ON_BOARD) $(ARGS)
+
+dist: setup  ## build a release, the same bytes each time
+	@$(PYTHON) tools/dist.py $(ARGS)
 
 test: build pytest size-check autobahn-check left-out  ## run every test, the memory limits and the main Autobahn sections
 
