@@ -8,16 +8,22 @@ import pytest
 
 import rigs
 
-PAGES = [*sorted(rigs.ROOT.glob("*.md")), *sorted((rigs.ROOT / "docs").glob("*.md"))]
+PAGES = [path for folder in (".", "docs", "boards/*") for path in sorted(rigs.ROOT.glob(f"{folder}/*.md"))]
 TARGETS = re.findall(r"^([a-z-]+):", (rigs.ROOT / "Makefile").read_text(), re.MULTILINE)
 
-each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(rigs.ROOT)))
+
+
+def anchors(page):
+    """Return what a link can lead to within a page."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {"#" + re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @each_page
 def test_links_of_a_page_lead_to_files(page):
-    links = re.findall(r"\]\(([^)]+)\)", page.read_text())
-    assert {link for link in links if "://" not in link and not (page.parent / link).exists()} == set()
+    links = {link for link in re.findall(r"\]\(([^)]+)\)", page.read_text()) if "://" not in link} - anchors(page)
+    assert {link for link in links if not (page.parent / link).exists()} == set()
 
 
 @each_page

@@ -10,7 +10,13 @@ import device
 import rigs
 
 MICROPYTHONS = [name for name in rigs.available() if name != "cpython"]
-EVENTS = ['"connection"', "\"receive\" 'hello!', text", '"data", the last piece: 1048576 B', "\"close\" -6, 4001", '"close" -111']
+EVENTS = [
+    '"connection"',
+    "\"receive\" 'hello!', text",
+    '"data", the last piece: 1048576 B',
+    "\"close\" -6, 4001",
+    '"close" -111',
+]
 
 
 @pytest.fixture(params=MICROPYTHONS)

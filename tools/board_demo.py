@@ -91,7 +91,7 @@ def main(argv=None):
         print(f"board_demo: {error.strerror} (try: --host with an address of this computer)", file=sys.stderr)
         return 1
     if not good:
-        print("board_demo: an event did not come, see the last line (try: make board-test, which tells why)", file=sys.stderr)
+        print("board_demo: an event did not come, see above (try: make board-test, which tells why)", file=sys.stderr)
         return 1
     print("\neverything happened as it should")
     return 0
