@@ -1,0 +1,133 @@
+"""Say what is connected, what it runs, and what is missing on this computer, each with the remedy.
+
+A board that is asked ends the program that runs there. Without a port every board that is connected is asked.
+"""
+
+import argparse
+import grp
+import os
+import sys
+from dataclasses import dataclass
+
+import build
+import deploy
+import device
+import payload
+import ports
+import rigs
+
+_PYTHON = (3, 11)
+_GROUPS = ("dialout", "uucp")  # which may use serial ports: Debian's and Fedora's name, Arch's
+_PROGRAMS = ("mpremote", "esptool", "mpy-cross")
+_LIB = "/lib"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: what was found, and the remedy, which is empty where all is well."""
+
+    subject: str
+    text: str
+    remedy: str = ""
+
+
+def computer():
+    """Look at this computer; return the findings."""
+    version = sys.version_info[:3]
+    newer = "" if version >= _PYTHON else f"install Python {_PYTHON[0]}.{_PYTHON[1]} or later, then make setup"
+    yield Finding("Python", ".".join(map(str, version)), newer)
+    for name in _PROGRAMS:
+        here = (rigs.VENV / "bin" / name).exists()
+        yield Finding(name, "here" if here else "not here", "" if here else "make setup")
+    for name in ("micropython32", "micropython64"):
+        why = rigs.missing().get(name)
+        yield Finding(name, f"left out, {why}" if why else "here", "make setup, on a Debian with apt" if why else "")
+    yield permission()
+
+
+def permission():
+    """Look whether this user may open serial ports; return the finding."""
+    groups = {entry.gr_name: entry.gr_gid for entry in grp.getgrall() if entry.gr_name in _GROUPS}
+    if os.geteuid() == 0:
+        return Finding("serial ports", "allowed, as root")
+    if not groups:
+        return Finding("serial ports", "this system has no group for them")
+    name, gid = next(iter(groups.items()))
+    if gid in os.getgroups():
+        return Finding("serial ports", f"allowed, in the group {name}")
+    return Finding("serial ports", f"not in the group {name}", f"sudo usermod -a -G {name} $USER, then log in again")
+
+
+def connected(port, name):
+    """Look at the board on `port`; yield the findings."""
+    try:
+        with device.opened(port, name) as board:
+            facts = board.facts()
+            yield Finding(board.port, facts.machine)
+            yield firmware(facts)
+            yield Finding("heap", f"{facts.free} B of {facts.heap} B free")
+            yield client(facts, board.files(_LIB))
+    except device.DeviceError as error:
+        yield _failed(port or "board", error)
+    except (build.BuildError, rigs.RigMissing) as error:
+        yield Finding("client", f"cannot be compared: {error}", "make setup")
+
+
+def _failed(subject, error):
+    """Return the finding for an error whose text ends in the remedy."""
+    what, _, remedy = str(error).rpartition(" (try: ")
+    return Finding(subject, what, remedy.removesuffix(")"))
+
+
+def firmware(facts):
+    """Look whether the firmware is new enough; return the finding."""
+    try:
+        deploy.check_version(facts)
+    except deploy.DeployError as error:
+        return _failed("firmware", error)
+    return Finding("firmware", f"MicroPython {facts.version_text}")
+
+
+def client(facts, present):
+    """Compare the client's modules in /lib of the board, {name: (size, SHA-256)}, with what it should have."""
+    wanted = {name: payload.digest(path) for name, path in payload.client(facts)[0].items()}
+    missing = sorted(name for name in wanted if name not in present)
+    differing = sorted(name for name in wanted if name in present and present[name][1] != wanted[name])
+    if not present.keys() & set(payload.names()):
+        return Finding("client", f"not in {_LIB}", "make deploy")
+    if missing:
+        return Finding("client", f"lacks {', '.join(missing)}", "make deploy")
+    if differing:
+        return Finding("client", f"other than the one here: {', '.join(differing)}", "make deploy")
+    return Finding("client", f"{len(wanted)} modules in {_LIB}, the same as here")
+
+
+def _show(title, findings):
+    """Print findings as they come; return how many have a remedy."""
+    print(f"{title}:")
+    wrong = 0
+    for finding in findings:
+        wrong += bool(finding.remedy)
+        mark = f"  (try: {finding.remedy})" if finding.remedy else ""
+        print(f"  {'!' if finding.remedy else ' '} {finding.subject}: {finding.text}{mark}", flush=True)
+    return wrong
+
+
+def main(argv=None):
+    """Examine everything; see --help."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    device.add_port_argument(parser)
+    options = parser.parse_args(argv)
+    wrong = _show("this computer", computer())
+    asked = [options.port] if options.port else [port.path for port in ports.found()]
+    for port in asked or [None]:
+        wrong += _show("board", connected(port, options.board))
+    if wrong:
+        print(f"doctor: {wrong} of these must be mended (try: what the lines with ! say)", file=sys.stderr)
+        return 1
+    print("all is well")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
