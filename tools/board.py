@@ -528,11 +528,11 @@ def main(argv=None):
         choices = {"wifi": not options.no_wifi, "flash_kib": options.flash_kib, "rig": options.on}
         if options.dry_run:
             board = VirtualBoard(options.board, **choices)
-            print(f"{board.rig}, heap {board.heap_kib} KiB, flash {board.flash.relative_to(rigs.ROOT)}")
+            print(f"{board.rig}, heap {board.heap_kib} KiB, flash {os.path.relpath(board.flash, rigs.ROOT)}")
             return 0
         with running(options.board, **choices) as board:
             print(f"virtual {board.name} on {board.port}, for any tool PORT=virtual")
-            print(f"{board.rig}, heap {board.heap_kib} KiB, flash {board.flash.relative_to(rigs.ROOT)}")
+            print(f"{board.rig}, heap {board.heap_kib} KiB, flash {os.path.relpath(board.flash, rigs.ROOT)}")
             print(_KEYS, flush=True)
             _serve(board)
     except KeyboardInterrupt:

@@ -8,6 +8,7 @@ No call resets the board unless it says so.
 
 import ast
 import contextlib
+import fcntl
 import grp
 import os
 import re
@@ -30,6 +31,7 @@ MPREMOTE = rigs.VENV / "bin" / "mpremote"
 
 _ANSWER_S = 13  # mpremote itself gives a silent board 10
 _LISTEN_S = 1.5  # to a board that does not answer
+_RESET_S = 0.3  # mpremote lets the board wait 0.1 s before it resets; to speak to it earlier stops that
 _RETURN_S = 10  # for a chip's own USB port to come back after a reset
 _MARCHES = (None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin",
             "rv32imc", "rv64imc")  # fmt: skip
@@ -119,6 +121,24 @@ def check_port(port):
         raise DeviceError(f"no permission for {port} (try: sudo usermod -a -G {group} $USER, then log in again)")
 
 
+def check_free(port):
+    """Raise DeviceError if another program has `port` for itself."""
+    try:
+        descriptor = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError:
+        raise _in_use(port) from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise _in_use(port) from None
+    finally:
+        os.close(descriptor)
+
+
+def _in_use(port):
+    return DeviceError(f"{port} is in use (try: end what has it open: a terminal, another tool)")
+
+
 @contextlib.contextmanager
 def opened(port, board=None):
     """Give the Device on `port`.
@@ -147,18 +167,25 @@ class Device:
         self.virtual = port.startswith("/dev/pts/")
         self._answered = False
 
-    def mpremote(self, *arguments, timeout_s=60):
-        """Run mpremote with `arguments`, without a soft reset; return what it printed, or raise DeviceError."""
+    def command(self, *arguments):
+        """Return the command that runs mpremote with `arguments` on this board, without a soft reset."""
+        return [str(MPREMOTE), "connect", self.port, "resume", *arguments]
+
+    def greet(self):
+        """Raise DeviceError, within seconds, unless the board answers or has done so before."""
         if not self._answered:
             self._run(["exec", ""], _ANSWER_S, "does not answer (try: its reset button, then make flash)")
             self._answered = True
+
+    def mpremote(self, *arguments, timeout_s=60):
+        """Run mpremote with `arguments`, without a soft reset; return what it printed, or raise DeviceError."""
+        self.greet()
         return self._run(arguments, timeout_s, f"has not finished within {timeout_s} s (try: its reset button)")
 
     def _run(self, arguments, timeout_s, late):
-        command = [str(MPREMOTE), "connect", self.port, "resume", *arguments]
         try:
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                  timeout=timeout_s, check=False)  # fmt: skip
+            done = subprocess.run(self.command(*arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, timeout=timeout_s, check=False)  # fmt: skip
         except FileNotFoundError:
             raise DeviceError("mpremote is not here (try: make setup)") from None
         except subprocess.TimeoutExpired:
@@ -185,7 +212,8 @@ class Device:
     def files(self, folder="/"):
         """Return {name: (size, SHA-256 in hex)} of the files in a folder, {} if there is no such folder."""
         lines = self.exec(_FILES.format(folder.rstrip("/"))).splitlines()
-        return {name: (size, digest) for name, size, digest in map(ast.literal_eval, lines)}
+        told = [ast.literal_eval(line) for line in lines if line.startswith("('")]  # the background may print as well
+        return {name: (size, digest) for name, size, digest in told}
 
     def put(self, source, target):
         """Copy a local file to the absolute path `target` of the board."""
@@ -198,6 +226,7 @@ class Device:
     def hard_reset(self):
         """Restart the board as its reset button does, so that its main.py runs; it is not waited for."""
         self.mpremote("reset")
+        time.sleep(_RESET_S)
         deadline = time.monotonic() + _RETURN_S
         while not os.path.exists(self.port):  # a chip's own USB goes and comes
             if time.monotonic() > deadline:
@@ -209,7 +238,7 @@ class Device:
     def _failure(self, output):
         """Return the DeviceError for what mpremote printed."""
         text = output.strip()
-        last = text.splitlines()[-1].strip() if text else "mpremote has failed"
+        last = text.splitlines()[-1].removeprefix("mpremote: ") if text else "mpremote has failed"
         if not os.path.exists(self.port):
             return self._gone()
         if "failed to access" in text:
@@ -217,7 +246,7 @@ class Device:
                 check_port(self.port)
             except DeviceError as error:
                 return error
-            return DeviceError(f"{self.port} is in use (try: end what has it open: a terminal, another tool)")
+            return _in_use(self.port)
         if re.search(r"No space left on device|\[Errno 28\]|OSError: 28\b|ENOSPC", text):
             return DeviceError(f"the flash of the board on {self.port} is full (try: {self._by_hand('rm :FILE')})")
         if re.search(r"SerialException|termios\.error|Input/output error|device disconnected", text):
