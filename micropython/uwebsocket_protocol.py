@@ -62,7 +62,12 @@ def header(buffer, first, n, key):
     `first`: FIN, RSV and opcode; `n`: payload length in bytes; `key`: 4 bytes.
     Returns where the header begins.
     """
-    buffer[12:_BODY] = key
+    # Not as a slice: up to MicroPython 1.25 each a:b makes an object on the heap, also in an
+    # assignment; 1.26 keeps it on the stack.
+    buffer[12] = key[0]
+    buffer[13] = key[1]
+    buffer[14] = key[2]
+    buffer[15] = key[3]
     if n < 126:
         start = 10
         buffer[11] = 0x80 | n
