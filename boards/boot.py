@@ -14,10 +14,13 @@ def connect():
 
     try:
         with open("wifi.json") as file:
-            wifi = json.load(file)
+            text = file.read().rstrip()
+        wifi = json.loads(text)
         ssid, password = wifi["ssid"], wifi["password"]
         if not (isinstance(ssid, str) and isinstance(password, str) and ssid):
             raise ValueError("ssid and password are texts")
+        if text[-1] != "}":  # MicroPython up to 1.25 takes an object that is cut off behind a value
+            raise ValueError("the end is missing")
     except OSError:
         print("wifi: no wifi.json, so no network (try: make deploy ARGS=--wifi)")
         return

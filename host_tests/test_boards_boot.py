@@ -174,6 +174,7 @@ def test_boot_without_wifi_json_says_so(start):
     [
         ("", "ValueError"),
         ('{"ssid": "home", "password": "correct horse"', "ValueError"),
+        ('{"ssid": "home", "password": "correct horse"\n', "ValueError"),
         ('{"password": "correct horse"}', "KeyError('ssid'"),
         ('{"ssid": "home"}', "KeyError('password'"),
         ('{"ssid": "", "password": "correct horse"}', "ssid and password are texts"),
@@ -182,7 +183,7 @@ def test_boot_without_wifi_json_says_so(start):
         ("null", "TypeError"),
         ("12", "TypeError"),
     ],
-    ids=["empty", "cut", "no-ssid", "no-password", "empty-ssid", "number", "list", "null", "bare-number"],
+    ids=["empty", "cut", "cut-line", "no-ssid", "no-password", "empty-ssid", "number", "list", "null", "bare-number"],
 )
 def test_boot_with_wrong_wifi_json_names_the_fault_and_the_example(start, wifi, text):
     lines, asked, _ = start(wifi=wifi)
