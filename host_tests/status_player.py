@@ -12,7 +12,7 @@ from servers.scenarios import ANYTHING, SCENARIOS
 _PROGRAM = Path(__file__).parent / "upy" / "status_program.py"
 _BATCH_S = 240
 _HEAP = "64m"
-_LONGEST_POLL_MS = 1000  # 50 ms are asked for; the rest is a busy machine's
+LONGEST_POLL_MS = 4000  # 50 ms are asked for; a poll that waits for the server waits for a time-out, 5 s or more
 _DATA_FRAMES = (wire.CONTINUATION, wire.TEXT, wire.BINARY, wire.PING, wire.PONG)
 
 
@@ -69,7 +69,7 @@ def check_client(result, scenario):
     assert (result["http_status"], result["protocol"]) == (scenario.http_status, scenario.protocol)
     if scenario.heard is not ANYTHING:
         assert (result["close_code"], result["close_reason"]) == scenario.heard
-    assert result["longest_poll_ms"] < _LONGEST_POLL_MS or "flood" in str(scenario.calls)
+    assert result["longest_poll_ms"] < LONGEST_POLL_MS or "flood" in str(scenario.calls)
 
 
 def check_server(record, scenario):

@@ -2,7 +2,6 @@
 
 import errno
 import socket
-import time
 
 import pytest
 from websockets.exceptions import ConnectionClosedError, InvalidHandshake, InvalidStatus
@@ -174,11 +173,9 @@ def test_multicast_address_of_scenario_is_unreachable_at_once():
     assert raised.value.errno == errno.ENETUNREACH
 
 
-def test_unresolvable_host_of_scenario_fails_at_once():
-    started = time.monotonic()
+def test_unresolvable_host_of_scenario_fails():
     with pytest.raises((socket.gaierror, UnicodeError)):
         socket.getaddrinfo(b"a" * 64 + b".invalid", 80)
-    assert time.monotonic() - started < 2
 
 
 _HANDSHAKES = {

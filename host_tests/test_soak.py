@@ -20,7 +20,9 @@ def test_soak_of_half_a_minute_finds_nothing(capfd):
     output, errors = capfd.readouterr()
     assert "messages came back unchanged" in output and errors == ""
     samples = [json.loads(line) for line in (soak.OUT / "soak.jsonl").read_text().splitlines()]
-    assert len(samples) > 5 and samples[-1]["messages"] > 500 and samples[-1]["connections"] > 30
+    assert len(samples) > 5
+    for figure in ("messages", "connections"):
+        assert samples[0][figure] < samples[-1][figure]
     assert ElementTree.parse(soak.OUT / "soak.svg").getroot().tag.endswith("svg")
 
 
@@ -35,7 +37,8 @@ _FAULTS = {
 
 @pytest.mark.parametrize(("sabotage", "words"), _FAULTS.items(), ids=_FAULTS)
 def test_soak_that_is_sabotaged_fails_and_says_why(sabotage, words, monkeypatch, capfd):
-    monkeypatch.setattr(soak, "_HANG_S", 6)
+    if sabotage == "hang":
+        monkeypatch.setattr(soak, "_HANG_S", 6)
     assert soak.main(["--minutes", "0.2", "--on", "micropython32", "--sabotage", sabotage]) == 1
     errors = capfd.readouterr().err
     assert words in errors and "(try: " in errors

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from servers import wire
 from servers.steps import Gone
 
-_CONNECTION_S = 10  # no connection lives longer
-_CLOSING_S = 2  # nor waits longer for the client after its script
+_CONNECTION_S = 60  # no connection lives longer; a busy machine needs a part of it
+_CLOSING_S = 20  # nor waits longer for the client after its script
 _REQUEST_MAX = 16384
 
 

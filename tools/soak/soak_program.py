@@ -16,7 +16,8 @@ import uwebsocket_client as websocket
 
 _OUTSTANDING = micropython.const(3)  # messages on their way at a time
 _LARGE = micropython.const(40)  # blocks of a message that only "data" can receive
-_LEAK = micropython.const(32)  # bytes of heap a close, where the program is told to leak
+_LEAK = micropython.const(64)  # bytes that are kept, so many times in a run, where the program is told to leak
+_LEAKS = micropython.const(20)
 _PAUSE_S = 0.02  # before a connect() by hand
 _HANG_AT = micropython.const(5)  # closes
 _CONFIG = {
@@ -158,13 +159,16 @@ class Soak:
 
     def run(self, url, seconds, sabotage):
         """Connect to `url` and exchange messages for so many seconds."""
-        end = time.time() + seconds
+        begin = time.time()
+        end = begin + seconds
         while time.time() < end:
             alive = self.ws.poll(100)
             if self.told is not None:
                 self.report()
                 if sabotage == "heap":
-                    self.kept.append(bytes(_LEAK))
+                    # as time goes by: a fast machine must not run out of memory first
+                    while len(self.kept) < (time.time() - begin) * _LEAKS / seconds:
+                        self.kept.append(bytes(_LEAK))
                 elif sabotage == "descriptors":
                     self.kept.append(socket.socket())
                 elif sabotage == "hang" and self.attempt > _HANG_AT:
