@@ -1,6 +1,9 @@
-"""Leaves out, on a machine that cannot have every rig, the tests that name a missing one; never in CI."""
+"""What all tests share: those of a missing rig are left out at home, never in CI; and Ctrl-C reaches what they start."""
 
 import os
+import signal
+
+import pytest
 
 import rigs
 
@@ -12,3 +15,11 @@ def pytest_collection_modifyitems(config, items):
     if gone:
         config.hook.pytest_deselected(items=gone)
         items[:] = [item for item in items if item not in set(gone)]
+
+
+@pytest.fixture
+def ctrl_c_reaches_children():
+    """Have processes started from here take SIGINT as at a terminal: behind `nohup` and `&` they would ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -98,6 +98,7 @@ def test_mebibyte_streams_through_a_small_heap(url, compiled, interpreter, heap)
 
 
 @on_all
+@pytest.mark.usefixtures("ctrl_c_reaches_children")
 def test_interrupt_of_a_waiting_poll_harms_nothing(url, interpreter):
     program = str(rigs.ROOT / "host_tests" / "upy" / "interrupt_program.py")
     with subprocess.Popen([*rigs.command(interpreter), program, url], env=rigs.device_env(interpreter),

@@ -105,6 +105,7 @@ def test_subprotocol_of_offer_is_chosen(url, offered, chosen):
         assert client.subprotocol == chosen
 
 
+@pytest.mark.usefixtures("ctrl_c_reaches_children")
 def test_tool_serves_until_ctrl_c():
     tool = subprocess.Popen([sys.executable, str(_TOOL), "--port", "0"], stdout=subprocess.PIPE, text=True)
     try:

@@ -208,6 +208,17 @@ def test_client_run_beyond_its_bounds_raises(tmp_path, program, whole, text):
         run_program(tmp_path, program, whole=whole)
 
 
+# What the fuzzing server does, as far as the tool sees it; it tells its process and its arguments.
+_READY = """
+import json, os, pathlib, socket, sys, time
+pathlib.Path("told.json").write_text(json.dumps([os.getpid(), sys.argv]))
+spec = json.loads(pathlib.Path("server.json").read_text())
+with socket.create_server(("127.0.0.1", int(spec["url"].rpartition(":")[2]))):
+    print("Cases = ['1.1.1']")
+    time.sleep(60)
+"""
+
+
 def fake_server(tmp_path, program):
     path = tmp_path / "server.py"
     path.write_text(program)
@@ -215,19 +226,30 @@ def fake_server(tmp_path, program):
 
 
 def test_server_ready_yields_its_cases_and_ends_with_the_block(tmp_path):
-    program = "import os, time; open('pid', 'w').write(str(os.getpid())); print(\"Cases = ['1.1.1']\"); time.sleep(60)"
-    with fake_server(tmp_path, program) as (url, cases):
+    with fake_server(tmp_path, _READY) as (url, cases):
         assert cases == ["1.1.1"]
         spec = json.loads((tmp_path / "out/server.json").read_text())
         assert spec["url"] == url and spec["cases"] == ["1.*"]
-        pid = int((tmp_path / "out/pid").read_text())
+        pid, arguments = json.loads((tmp_path / "out/told.json").read_text())
         os.kill(pid, 0)
+        web_server = arguments[arguments.index("-u") + 1]
+        assert web_server == "0", "it would listen on 8080 too, which may be taken"
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 
 
-def test_server_ends_at_once_raises(tmp_path):
-    with pytest.raises(autobahn.AutobahnError, match="did not start"), fake_server(tmp_path, "raise SystemExit(1)"):
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param("raise SystemExit('no port')", id="at-once"),
+        pytest.param("""print("Cases = ['1.1.1']"); raise SystemExit('no port')""", id="before-it-listens"),
+    ],
+)
+def test_server_that_ends_is_an_error_with_its_last_word(tmp_path, program):
+    with (
+        pytest.raises(autobahn.AutobahnError, match="it said: no port .see .*server.log; try: "),
+        fake_server(tmp_path, program),
+    ):
         pass
 
 

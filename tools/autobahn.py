@@ -121,16 +121,21 @@ def serving(start, env, patterns, out):
     """
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    url = f"ws://127.0.0.1:{loopback.free_port()}"
+    port = loopback.free_port()
+    url = f"ws://127.0.0.1:{port}"
     spec = out / "server.json"
     spec.write_text(json.dumps({"url": url, "outdir": str(out), "cases": patterns, "exclude-agent-cases": {}}))
     program = "from autobahntestsuite.wstest import run; run()"
-    argv = [*start, "-c", program, "-m", "fuzzingserver", "-s", str(spec), "-w", "0"]
+    # -u 0: without a web server of its own, which would want port 8080.
+    argv = [*start, "-c", program, "-m", "fuzzingserver", "-s", str(spec), "-u", "0"]
     log = out / "server.log"
     with log.open("w") as stream:
         process = subprocess.Popen(argv, cwd=out, env=env, stdout=stream, stderr=subprocess.STDOUT)
     try:
-        yield url, _case_ids(process, log)
+        cases = _case_ids(process, log)
+        if not loopback.listens(process, port, SERVER_SECONDS):
+            raise _not_started(log)
+        yield url, cases
     finally:
         loopback.end(process)
 
@@ -143,7 +148,12 @@ def _case_ids(process, log):
             if line.startswith("Cases = ") and line.endswith("]"):
                 return ast.literal_eval(line.removeprefix("Cases = "))
         time.sleep(0.1)
-    raise AutobahnError(f"the fuzzing server did not start (see {log}; try: rm -r {RIG})")
+    raise _not_started(log)
+
+
+def _not_started(log):
+    said = log.read_text().strip().splitlines() or ["nothing"]
+    return AutobahnError(f"the fuzzing server does not listen, it said: {said[-1]} (see {log}; try: once more)")
 
 
 # The client
