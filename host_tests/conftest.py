@@ -1,4 +1,4 @@
-"""What all tests share: those of a missing rig are left out at home, never in CI; and Ctrl-C reaches what they start."""
+"""What all tests share: those of a missing rig are left out at home, never in CI; Ctrl-C reaches what they start."""
 
 import os
 import signal
