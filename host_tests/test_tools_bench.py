@@ -12,11 +12,12 @@ from servers import wire
 
 
 @pytest.mark.parametrize("interpreter", bench.INTERPRETERS)
-def test_bench_of_one_round_fills_the_table(interpreter, capsys):
+def test_bench_of_one_round_fills_the_table(interpreter, monkeypatch, capsys):
+    monkeypatch.setattr(bench, "missed", lambda columns: [])
     assert bench.main(["--on", interpreter, "--rounds", "1"]) == 0
     header, *rows = [line for line in capsys.readouterr().out.splitlines() if line][:-1]
     assert re.split(" {2,}", header) == ["what", "limit", "goal", interpreter, f"{interpreter}, viper"]
-    assert [re.split(" {2,}", row)[0] for row in rows] == [what for what, _, _ in bench._ROWS.values()]
+    assert [re.split(" {2,}", row)[0] for row in rows] == [row.what for row in bench.ROWS.values()]
 
 
 @pytest.mark.parametrize(
@@ -68,18 +69,46 @@ def test_bench_without_micropython_says_what_to_do(monkeypatch, capsys):
     assert "(try: make setup)" in capsys.readouterr().err
 
 
-def test_bench_writes_its_table_between_the_marks(monkeypatch, tmp_path, capsys):
+def _columns(**numbers):
+    """Return what measure() returns for one column: no figure but these."""
+    figures = {name: bench.Figure("nothing") for name in bench.ROWS}
+    return {"x": figures | {name: bench.Figure(f"{number:g} of it", number) for name, number in numbers.items()}}
+
+
+@pytest.mark.parametrize(
+    ("row", "number", "line"),
+    [
+        ("128 B", 5, None),
+        ("128 B", 5.1, "x: one 128 B echo: 5.1 of it, the limit is 5 times raw"),
+        ("wide", 1, None),
+        ("wide", 0.9, "x: the same as text, strictly checked: 3-byte characters: 0.9 of it, the limit is 1 MB/s"),
+        ("binary", 0, None),
+    ],
+    ids=["at-most", "above", "at-least", "below", "no-limit"],
+)
+def test_bench_that_misses_a_limit_fails_and_tells_figure_and_limit(monkeypatch, capsys, row, number, line):
+    monkeypatch.setattr(bench, "measure", lambda *_: _columns(**{row: number}))
+    assert bench.main(["--on", "micropython64"]) == bool(line)
+    assert capsys.readouterr().err.startswith(f"bench: {line} (try: " if line else "")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--write"]], ids=["plain", "write"])
+def test_bench_writes_its_table_between_the_marks_when_told_to(monkeypatch, tmp_path, capsys, arguments):
     readme = tmp_path / "README.md"
     readme.write_text("before\n<!-- bench:begin -->\nold\n<!-- bench:end -->\nafter\n")
     monkeypatch.setattr(bench, "README", readme)
-    monkeypatch.setattr(bench, "measure", lambda *_: (["what", "x"], [["echo", "1 us"]]))
-    assert bench.main(["--on", "micropython64", "--write"]) == 0
+    before = readme.read_text()
+    monkeypatch.setattr(bench, "measure", lambda *_: _columns(**{"128 B": 1}))
+    assert bench.main(["--on", "micropython64", *arguments]) == 0
+    assert "1 of it" in capsys.readouterr().out
     text = readme.read_text()
-    assert text.startswith("before\n<!-- bench:begin -->\n| what | x |") and text.endswith(
-        "<!-- bench:end -->\nafter\n"
-    )
-    assert "| echo | 1 us |" in text and "old" not in text and "`make bench`" in text
-    assert "1 us" in capsys.readouterr().out
+    if not arguments:
+        assert text == before
+        return
+    assert text.startswith("before\n<!-- bench:begin -->\n| what | limit | goal | x |")
+    assert text.endswith("<!-- bench:end -->\nafter\n")
+    assert "| one 128 B echo | 5 times raw | 3 times raw | 1 of it |" in text
+    assert "old" not in text and "`make bench`" in text
 
 
 def _upgraded(address, path):
