@@ -58,11 +58,11 @@ dist: setup  ## build a release, the same bytes each time
 
 test: build pytest size-check autobahn-check left-out  ## run every test, the memory limits and the main Autobahn sections
 
-size: build  ## measure memory use and write the table into README.md
-	@$(PYTHON) tools/sizes.py
+size: build  ## measure memory use against the limits (ARGS=--write: and put the table into README.md)
+	@$(PYTHON) tools/sizes.py $(ARGS)
 
-bench: build  ## measure speed against raw sockets
-	@$(PYTHON) tools/bench.py
+bench: build  ## measure speed against raw sockets (ARGS=--write: and put the table into README.md)
+	@$(PYTHON) tools/bench.py $(ARGS)
 
 autobahn: build  ## run the Autobahn test suite on every interpreter (some minutes)
 	@$(PYTHON) tools/autobahn.py $(ARGS)
@@ -76,8 +76,8 @@ soak: build  ## run the client for MINUTES=10 against a server that ends every c
 fuzz: setup  ## look for SECONDS=60 for bytes that the client cannot take
 	@$(PYTHON) tools/fuzz.py --seconds $(SECONDS) $(ARGS)
 
-peers: build  ## talk to real servers, plain and behind TLS, and write the table into docs/peers.md
-	@$(PYTHON) tools/peers.py --write $(ARGS)
+peers: build  ## talk to real servers, plain and behind TLS, (ARGS=--write: and put the table into docs/peers.md)
+	@$(PYTHON) tools/peers.py $(ARGS)
 
 lint: setup  ## check the style of the Python files
 	@.venv/bin/ruff check
@@ -91,7 +91,7 @@ pytest: build
 	@.venv/bin/pytest
 
 size-check: build
-	@$(PYTHON) tools/sizes.py --check
+	@$(PYTHON) tools/sizes.py --where-possible
 
 autobahn-check: build
 	@$(PYTHON) tools/autobahn.py --on micropython32,micropython64 --where-possible --cases 1-7,10

@@ -52,13 +52,13 @@ def test_smallest_nothing_succeeds_tells_the_cause():
     ids=["below", "at the limit", "above", "failed"],
 )
 def test_broken_of_figure_compares_with_the_limit(figure, failure, is_broken):
-    assert (sizes.broken([(ROW, figure, failure)]) == [ROW]) is is_broken
+    assert bool(sizes.broken([(ROW, figure, failure)])) is is_broken
 
 
 def test_broken_of_row_without_a_limit_takes_any_figure():
     row = sizes.Row("some memory", lambda measure: 0, limit=None, goal=None)
     assert sizes.broken([(row, 9999, None)]) == []
-    assert sizes.broken([(row, None, "MemoryError")]) == [row]
+    assert sizes.broken([(row, None, "MemoryError")]) == ["some memory: failed: MemoryError"]
 
 
 @pytest.mark.parametrize(
@@ -116,21 +116,23 @@ def figures(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(("figure", "code"), [(2048, 0), (2049, 1)], ids=["kept", "broken"])
-def test_main_check_with_limit_returns_the_verdict_and_writes_nothing(figures, capsys, figure, code):
+def test_main_with_limit_returns_the_verdict_and_writes_nothing(figures, capsys, figure, code):
     results, readme = figures
     results.append((ROW, figure, None))
     before = readme.read_text()
-    assert sizes.main(["--check"]) == code
-    assert ("over the limit: some memory" in capsys.readouterr().err) == bool(code)
+    assert sizes.main([]) == code
+    told = "sizes: some memory: 2.00098 KiB, the limit is 2 KiB (try: make size on the change before)\n"
+    assert capsys.readouterr().err == (told if code else "")
     assert readme.read_text() == before
 
 
-def test_main_without_options_writes_the_table_and_its_origin(figures):
+@pytest.mark.parametrize(("figure", "code"), [(1536, 0), (4096, 1)], ids=["kept", "broken"])
+def test_main_write_puts_the_table_and_its_origin_into_the_readme(figures, figure, code):
     results, readme = figures
-    results.append((ROW, 1536, None))
-    assert sizes.main([]) == 0
+    results.append((ROW, figure, None))
+    assert sizes.main(["--write"]) == code
     text = readme.read_text()
-    assert "| some memory | 1.5 KiB | 2 KiB | 1 KiB |" in text
+    assert f"| some memory | {ROW.text(figure)} | 2 KiB | 1 KiB |" in text
     assert "`make size`, MicroPython" in text
     assert "old" not in text
 
