@@ -13,18 +13,26 @@ RUNS    ?=
 MINUTES ?= 10
 SECONDS ?= 60
 ARGS    ?=
+# What `make setup` brings besides what every target needs: names of rigs, or all.
+RIGS    ?=
+# Another 32-bit MicroPython than the pinned one; pyproject.toml has them.
+MICROPYTHON32 ?=
+export MICROPYTHON32
 
+# Files go to a worker as a whole: tests of one file may share a folder.
+PYTEST   = .venv/bin/pytest -n 2 --dist loadfile
 ON_BOARD = $(if $(PORT),--port $(PORT)) $(if $(BOARD),--board $(BOARD))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo flash deploy repl ports doctor board board-test dist test size bench autobahn faults peers soak fuzz lint clean pytest size-check autobahn-check left-out
+.PHONY: help setup build demo flash deploy repl ports doctor board board-test dist quick test cover size bench autobahn faults peers soak fuzz lint clean
+.PHONY: test-packages rigs duration pytest size-check autobahn-check left-out
 
 help:
 	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup:  ## install everything that the tests and tools need, beside the system
-	@$(PYTHON3) tools/setup.py
+setup:  ## install what every target needs, beside the system (RIGS=all: and what only some do)
+	@$(PYTHON3) tools/setup.py $(RIGS)
 
 build: setup  ## compile the device code to build/mpy
 	@$(PYTHON) tools/build.py --arch x64 --arch x86
@@ -56,7 +64,13 @@ board-test: setup  ## test the client on a board, and tell whether the client or
 dist: setup  ## build a release, the same bytes each time
 	@$(PYTHON) tools/dist.py $(ARGS)
 
-test: build pytest size-check autobahn-check left-out  ## run every test, the memory limits and the main Autobahn sections
+quick: build test-packages  ## run the tests of the client on the three interpreters (under a minute)
+	@$(PYTEST) host_tests/client
+
+test: duration rigs build pytest size-check autobahn-check left-out  ## run every test, the memory limits and the main Autobahn sections
+
+cover: test-packages  ## check that the tests of each device module cover it
+	@$(PYTHON) tools/cover.py $(ARGS)
 
 size: build  ## measure memory use against the limits (ARGS=--write: and put the table into README.md)
 	@$(PYTHON) tools/sizes.py $(ARGS)
@@ -79,16 +93,25 @@ fuzz: setup  ## look for SECONDS=60 for bytes that the client cannot take
 peers: build  ## talk to real servers, plain and behind TLS, (ARGS=--write: and put the table into docs/peers.md)
 	@$(PYTHON) tools/peers.py $(ARGS)
 
-lint: setup  ## check the style of the Python files
-	@.venv/bin/ruff check
+lint: test-packages  ## check the style of the Python files, and their format
+	@.venv/bin/ruff check && .venv/bin/ruff format --check
 
 clean:  ## remove what was built; .venv and .rigs stay
 	@rm -rf build .pytest_cache .hypothesis .ruff_cache
 
 # Steps of `make test`.
 
+duration:
+	@echo "make test: about 9 minutes on two cores, and one more on the first run, which installs what is missing"
+
+test-packages: setup
+	@$(PYTHON3) tools/setup.py test-packages
+
+rigs: setup
+	@$(PYTHON3) tools/setup.py all
+
 pytest: build
-	@.venv/bin/pytest
+	@$(PYTEST)
 
 size-check: build
 	@$(PYTHON) tools/sizes.py --where-possible
@@ -96,5 +119,5 @@ size-check: build
 autobahn-check: build
 	@$(PYTHON) tools/autobahn.py --on micropython32,micropython64 --where-possible --cases 1-7,10
 
-left-out: setup
+left-out:
 	@$(PYTHON) tools/rigs.py

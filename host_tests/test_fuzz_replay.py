@@ -4,7 +4,7 @@ import pytest
 
 import fuzz
 import fuzz_targets
-import setup
+import install
 import uwebsocket_protocol
 from upy import handshake_player, protocol_player
 from upy.handshake_cases import ACCEPT
@@ -123,8 +123,8 @@ def test_fuzz_with_no_time_is_a_usage_error(capsys):
 def test_fuzz_without_atheris_says_what_to_do(monkeypatch, capsys):
     def refuse(requirements, folder):
         assert requirements == ["atheris==3.0.0"] and folder == fuzz.RIG
-        raise setup.SetupError("no such wheel")
+        raise install.InstallError("no such wheel")
 
-    monkeypatch.setattr(setup, "make_venv", refuse)
+    monkeypatch.setattr(install, "make_venv", refuse)
     assert fuzz.main([]) == 1
     assert "no such wheel (try: " in capsys.readouterr().err

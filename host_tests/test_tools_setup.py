@@ -1,5 +1,7 @@
-"""tools/setup.py and tools/rigs.py: what is installed, from where, and what happens when that fails."""
+"""tools/install.py, tools/rigs.py and tools/setup.py: what comes from where, and what happens when that fails."""
 
+import ast
+import hashlib
 import json
 import os
 import re
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import install
 import rigs
 import setup
 
@@ -27,18 +30,22 @@ suite = None
 if "Dir::Etc::SourceList" in options and os.path.exists(options["Dir::Etc::SourceList"]):
     suite = pathlib.Path(options["Dir::Etc::SourceList"]).read_text().split()[-2]
 with open(script["log"], "a") as log:
-    print(name, *words[:1], suite or "", file=log)
+    print(name, *(words if words[0] == "download" else words[:1]), suite or "", file=log)
 if name == "dpkg":
-    pathlib.Path(sys.argv[3], pathlib.Path(sys.argv[2]).stem).touch()
+    pathlib.Path(sys.argv[3], pathlib.Path(sys.argv[2]).stem.partition("_")[0]).touch()
 elif words[0] == "indextargets":
     print("\\n".join(script["targets"]))
 elif words[0] == "update" and suite in script["broken"]:
     sys.exit("E: File has unexpected size. Mirror sync in progress?")
 elif words[0] == "depends":
     print("wanted\\n  Depends: library\\n |Depends: <virtual>\\n<virtual>\\n  library\\nlibrary")
+elif words[0] == "madison":
+    for package in words[1:]:
+        for version in script["versions"].get(package, ()):
+            print(f" {{package}} | {{version}} | http://mirror/debian {{suite}}/main i386 Packages")
 elif words[0] == "download":
     for package in words[1:]:
-        pathlib.Path(package + ".deb").touch()
+        pathlib.Path(f"{{package.partition('=')[0]}}_1_i386.deb").write_text(package)
 """
 
 
@@ -46,7 +53,12 @@ class FakeApt:
     """A scripted apt on PATH, and the log of what it was asked."""
 
     def __init__(self, folder, monkeypatch):
-        self._script = {"log": str(folder / "log"), "targets": ["http://mirror/debian/|Debian|stable"], "broken": []}
+        self._script = {
+            "log": str(folder / "log"),
+            "targets": ["http://mirror/debian/|Debian|stable"],
+            "broken": [],
+            "versions": {"wanted": ["1.2-3"], "library": ["4.5-6+deb1u2"]},
+        }
         self._monkeypatch = monkeypatch
         tools = folder / "bin"
         tools.mkdir()
@@ -55,7 +67,7 @@ class FakeApt:
             path.write_text(FAKE_APT.format(python=sys.executable))
             path.chmod(path.stat().st_mode | stat.S_IXUSR)
         monkeypatch.setenv("PATH", str(tools))
-        monkeypatch.setattr(setup, "_WAIT_S", 0)
+        monkeypatch.setattr(install, "_WAIT_S", 0)
         self.script()
 
     def script(self, **changes):
@@ -75,7 +87,7 @@ def apt(tmp_path, monkeypatch):
 
 
 def unpack(folder, packages=("wanted",), **options):
-    return setup.unpack_debian(folder, "i386", SUITES, list(packages), **options)
+    return install.unpack_debian(folder, "i386", SUITES, list(packages), **options)
 
 
 def names(folder):
@@ -94,6 +106,38 @@ def test_unpack_debian_without_recursion_brings_the_named_packages_only(apt, tmp
     assert names(tmp_path / "rig") == ["wanted"]
 
 
+@pytest.mark.parametrize("version", ["1.2-3", "1.2-*", "1.2*"], ids=["exact", "revision", "beginning"])
+def test_unpack_debian_pinned_version_is_asked_for(apt, tmp_path, version):
+    assert unpack(tmp_path / "rig", packages=[f"wanted={version}"], libraries=["library=4.5-6*"])
+    assert names(tmp_path / "rig") == ["library", "wanted"]
+    assert f"apt-get download library=4.5-6* wanted={version} first" in apt.log()
+
+
+@pytest.mark.parametrize(
+    ("pins", "text"),
+    [
+        ({"packages": ["wanted=1.2-4"]}, "wanted 1.2-4 is pinned and not there, but 1.2-3 "),
+        ({"packages": ["wanted=1.3*"]}, "wanted 1.3* is pinned and not there, but 1.2-3 "),
+        ({"libraries": ["library=4.5-6"]}, "library 4.5-6 is pinned and not there, but 4.5-6+deb1u2 "),
+        ({"packages": ["other=1"]}, "other 1 is pinned and not there, nor any other "),
+        (
+            {"sha256": {"wanted": "0" * 64}},
+            f"wanted_1_i386.deb has the SHA-256 {hashlib.sha256(b'wanted').hexdigest()}, pinned is 00",
+        ),
+    ],
+    ids=["exact", "beginning", "library", "unknown", "hash"],
+)
+def test_unpack_debian_pin_that_cannot_be_had_names_what_is_there(apt, tmp_path, pins, text):
+    with pytest.raises(install.InstallError) as raised:
+        unpack(tmp_path / "rig", **pins)
+    assert str(raised.value).startswith(f"suite first: {text}")
+    assert not (tmp_path / "rig").exists()
+
+
+def test_unpack_debian_package_with_the_pinned_hash_is_unpacked(apt, tmp_path):
+    assert unpack(tmp_path / "rig", sha256={"wanted": hashlib.sha256(b"wanted").hexdigest()})
+
+
 def test_unpack_debian_suite_out_of_sync_retries_then_takes_the_next(apt, tmp_path):
     apt.script(broken=["first"])
     assert unpack(tmp_path / "rig")
@@ -103,7 +147,7 @@ def test_unpack_debian_suite_out_of_sync_retries_then_takes_the_next(apt, tmp_pa
 
 def test_unpack_debian_no_suite_works_leaves_no_folder_and_says_why(apt, tmp_path):
     apt.script(broken=SUITES)
-    with pytest.raises(setup.SetupError, match="first: apt-get: .*Mirror sync in progress.*second: "):
+    with pytest.raises(install.InstallError, match="first: apt-get: .*Mirror sync in progress.*second: "):
         unpack(tmp_path / "rig")
     assert names(tmp_path) == ["apt"]
 
@@ -111,7 +155,7 @@ def test_unpack_debian_no_suite_works_leaves_no_folder_and_says_why(apt, tmp_pat
 def test_unpack_debian_no_suite_works_keeps_what_was_there(apt, tmp_path):
     unpack(tmp_path / "rig")
     apt.script(broken=SUITES)
-    with pytest.raises(setup.SetupError):
+    with pytest.raises(install.InstallError):
         unpack(tmp_path / "rig", packages=["wanted", "more"])
     assert names(tmp_path / "rig") == ["library", "wanted"]
 
@@ -132,7 +176,7 @@ def test_unpack_debian_changed_pins_unpacks_again(apt, tmp_path):
 
 def test_unpack_debian_without_apt_names_the_missing_tool(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(setup.SetupError, match="this machine has no apt-get"):
+    with pytest.raises(install.InstallError, match="this machine has no apt-get"):
         unpack(tmp_path / "rig")
 
 
@@ -156,13 +200,13 @@ def test_unpack_debian_without_apt_names_the_missing_tool(tmp_path, monkeypatch)
 )
 def test_mirrors_of_machine_finds_the_debian_archive(apt, targets, found):
     apt.script(targets=targets)
-    assert setup.PrivateApt.mirrors() == found
+    assert install.PrivateApt.mirrors() == found
 
 
 def test_mirrors_of_another_distribution_is_an_error(apt):
     apt.script(targets=["http://a/ubuntu/|Ubuntu|noble"])
-    with pytest.raises(setup.SetupError, match="no Debian mirror"):
-        setup.PrivateApt.mirrors()
+    with pytest.raises(install.InstallError, match="no Debian mirror"):
+        install.PrivateApt.mirrors()
 
 
 FAKE_NPM = """#!{python}
@@ -186,17 +230,17 @@ def npm(tmp_path, monkeypatch):
 
 
 def test_install_npm_asks_for_exact_versions_once(npm):
-    assert setup.install_npm({"ws": "1.2.3", "other": "4.5.6"}, npm)
-    assert not setup.install_npm({"ws": "1.2.3", "other": "4.5.6"}, npm)
-    assert setup.install_npm({"ws": "1.2.4"}, npm)
+    assert install.install_npm({"ws": "1.2.3", "other": "4.5.6"}, npm)
+    assert not install.install_npm({"ws": "1.2.3", "other": "4.5.6"}, npm)
+    assert install.install_npm({"ws": "1.2.4"}, npm)
     assert (npm.parent / "log").read_text() == "ws@1.2.3 other@4.5.6\nws@1.2.4\n"
 
 
 @pytest.mark.parametrize("tool", ["node", "npm"])
 def test_install_npm_without_a_tool_names_it(npm, tool):
     (npm.parent / "bin" / tool).unlink()
-    with pytest.raises(setup.SetupError, match=f"this machine has no {tool}"):
-        setup.install_npm({"ws": "1.2.3"}, npm)
+    with pytest.raises(install.InstallError, match=f"this machine has no {tool}"):
+        install.install_npm({"ws": "1.2.3"}, npm)
 
 
 @pytest.fixture
@@ -217,53 +261,60 @@ def wheel(tmp_path, monkeypatch):
 
 
 def test_fetch_firmware_brings_the_bin_files_once(wheel, tmp_path):
-    assert setup.fetch_firmware(wheel, tmp_path / "firmware")
+    assert install.fetch_firmware(wheel, tmp_path / "firmware")
     assert names(tmp_path / "firmware") == ["one.bin"]
-    assert not setup.fetch_firmware(wheel, tmp_path / "firmware")
+    assert not install.fetch_firmware(wheel, tmp_path / "firmware")
 
 
 def test_fetch_firmware_unobtainable_leaves_no_folder_and_says_why(wheel, tmp_path):
-    with pytest.raises(setup.SetupError, match="No matching distribution found for other==1.0"):
-        setup.fetch_firmware("other==1.0", tmp_path / "firmware")
+    with pytest.raises(install.InstallError, match="No matching distribution found for other==1.0"):
+        install.fetch_firmware("other==1.0", tmp_path / "firmware")
     assert not (tmp_path / "firmware").exists()
 
 
 def test_unpack_stubs_brings_the_packages_once(wheel, tmp_path):
-    assert setup.unpack_stubs([wheel], tmp_path / "stubs")
+    assert install.unpack_stubs([wheel], tmp_path / "stubs")
     assert (tmp_path / "stubs" / "chips" / "program.py").exists()
-    assert not setup.unpack_stubs([wheel], tmp_path / "stubs")
+    assert not install.unpack_stubs([wheel], tmp_path / "stubs")
 
 
 def test_unpack_stubs_unobtainable_leaves_no_folder_and_says_why(wheel, tmp_path):
-    with pytest.raises(setup.SetupError, match="No matching distribution found for other==1.0"):
-        setup.unpack_stubs([wheel, "other==1.0"], tmp_path / "stubs")
+    with pytest.raises(install.InstallError, match="No matching distribution found for other==1.0"):
+        install.unpack_stubs([wheel, "other==1.0"], tmp_path / "stubs")
     assert not (tmp_path / "stubs").exists()
 
 
 @pytest.mark.parametrize("name", [name for name in (*rigs.INTERPRETERS, *rigs.SERVERS) if name not in rigs.missing()])
 def test_probe_of_rig_tells_a_version(name):
-    assert re.search(r"\d+\.\d+", setup.probe(name))
+    assert re.search(r"\d+\.\d+", rigs.probe(name))
 
 
 def test_fingerprint_of_changed_pins_differs():
-    pins = setup.load_pins()["dependency-groups"]["dev"]
-    assert setup.fingerprint(pins) == setup.fingerprint(list(pins))
-    assert setup.fingerprint(pins) != setup.fingerprint([*pins, "another==1.0"])
+    pins = install.load_pins()["dependency-groups"]["base"]
+    assert install.fingerprint(pins) == install.fingerprint(list(pins))
+    assert install.fingerprint(pins) != install.fingerprint([*pins, "another==1.0"])
 
 
 def test_pins_name_one_exact_version_each():
-    pins = setup.load_pins()
+    pins = install.load_pins()
     groups = (pins["dependency-groups"], pins["tool"]["uwebsocket"]["stubs"])
     for requirement in (one for group in groups for requirements in group.values() for one in requirements):
         assert "==" in requirement
-    for version in pins["tool"]["uwebsocket"]["npm"].values():
+    tables = pins["tool"]["uwebsocket"]
+    listed = [table[key] for table in tables["debian"].values() for key in ("packages", "libraries") if key in table]
+    for package in (package for packages in (*listed, tables["autobahn"]["debian"]) for package in packages):
+        assert re.fullmatch(r"[a-z0-9.+-]+=[0-9][^=]*", package)
+    assert tables["micropython32"] in rigs.MICROPYTHONS32
+    for version in rigs.MICROPYTHONS32:
+        assert len(tables["debian"][f"micropython32-{version}"]["sha256"]["micropython"]) == 64
+    for version in tables["npm"].values():
         assert re.fullmatch(r"\d+\.\d+\.\d+", version)
     assert "==" in pins["tool"]["uwebsocket"]["firmware"]["package"]
 
 
 def test_run_of_failing_command_tells_its_last_line():
-    with pytest.raises(setup.SetupError, match="the cause$"):
-        setup.run([sys.executable, "-c", "import sys; sys.exit('first line\\nthe cause')"])
+    with pytest.raises(install.InstallError, match="the cause$"):
+        install.run([sys.executable, "-c", "import sys; sys.exit('first line\\nthe cause')"])
 
 
 @pytest.mark.parametrize(("ci", "code"), [("true", 1), ("", 0)], ids=["in CI", "at home"])
@@ -272,14 +323,94 @@ def test_main_rig_unobtainable_is_recorded_and_fails_only_in_ci(apt, tmp_path, m
     monkeypatch.setenv("CI", ci)
     monkeypatch.setattr(rigs, "RIGS", tmp_path / "rigs")
     monkeypatch.setattr(rigs, "LEFT_OUT", tmp_path / "rigs" / "left_out.json")
-    monkeypatch.setattr(setup, "make_venv", lambda *_: False)
-    monkeypatch.setattr(setup, "unpack_stubs", lambda *_: False)
+    monkeypatch.setattr(install, "make_venv", lambda *_: False)
+    monkeypatch.setattr(install, "unpack_stubs", lambda *_: False)
     assert setup.main([]) == code
-    assert "left out micropython32: trixie: " in capsys.readouterr().err
+    assert "left out micropython32: suite trixie: " in capsys.readouterr().err
     assert "micropython32" in rigs.missing()
-    with pytest.raises(rigs.RigMissing, match=r"micropython32 is not here: trixie.*\(try: make setup\)"):
+    with pytest.raises(rigs.RigMissing, match=r"micropython32 is not here: suite trixie.*\(try: make setup\)"):
         rigs.command("micropython32")
     assert "micropython32" not in rigs.available()
+
+
+@pytest.fixture
+def fresh(monkeypatch, tmp_path):
+    """A machine without rigs, and the list of what npm then was asked for."""
+    asked = []
+    monkeypatch.setattr(rigs, "RIGS", tmp_path / "rigs")
+    monkeypatch.setattr(rigs, "LEFT_OUT", tmp_path / "rigs" / "left_out.json")
+    monkeypatch.setattr(install, "install_npm", lambda packages, folder: bool(asked.append(packages)))
+    return asked
+
+
+def test_need_brings_the_named_rig_only(fresh, capsys):
+    assert rigs.need("node") is None
+    assert fresh == [rigs.PINS["tool"]["uwebsocket"]["npm"]]
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("reason", "text"),
+    [
+        ("no npm", "node cannot be had: no npm (try: make setup RIGS=node)"),
+        ("old (try: a new one)", "node cannot be had: old (try: a new one)"),
+    ],
+    ids=["plain", "with-remedy"],
+)
+def test_need_of_what_cannot_be_had_says_why_until_it_can(fresh, monkeypatch, reason, text):
+    def refuse(*_):
+        raise install.InstallError(reason)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(install, "install_npm", refuse)
+        with pytest.raises(rigs.RigMissing) as raised:
+            rigs.need("node")
+        assert str(raised.value) == text
+        assert rigs.missing()["node"] == reason
+    rigs.need("node")
+    assert "node" not in rigs.missing()
+
+
+@pytest.mark.parametrize("name", rigs.names())
+def test_remedy_of_a_rig_is_a_command_that_brings_it(fresh, monkeypatch, capsys, name):
+    brought = []
+    monkeypatch.setattr(rigs, "bring", lambda names: brought.extend(names) or {})
+    _, *words = rigs.remedy(name).removeprefix("make ").partition(" RIGS=")
+    assert setup.main([word for word in words[1:] if word]) == 0
+    assert name in brought and len(brought) <= len(rigs.BASE) + 1
+
+
+def test_setup_of_a_named_rig_that_cannot_be_had_fails_at_home_too(monkeypatch, capsys):
+    monkeypatch.setenv("CI", "")
+    monkeypatch.setattr(rigs, "bring", lambda names: {"nginx": "no apt"})
+    assert setup.main([]) == 0
+    assert setup.main(["nginx"]) == 1
+    assert "setup: left out nginx: no apt (try: make setup RIGS=nginx, " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "version", "text"),
+    [
+        (["apache"], "1.25.0", "no rig is called apache (one of: all, cpython, "),
+        ([], "1.24.1", "no MICROPYTHON32=1.24.1 is pinned (one of: 1.25.0, 1.26.1)"),
+    ],
+    ids=["rig", "micropython"],
+)
+def test_setup_of_what_is_not_pinned_is_a_usage_error(monkeypatch, capsys, arguments, version, text):
+    monkeypatch.setattr(rigs, "MICROPYTHON32", version)
+    with pytest.raises(SystemExit) as stopped:
+        setup.main(arguments)
+    assert stopped.value.code == 2
+    assert text in capsys.readouterr().err
+
+
+def test_setup_on_an_old_python_says_which_is_needed():
+    source = Path(setup.__file__).read_text()
+    ast.parse(source, feature_version=(3, 6))
+    program = f"import sys; sys.version_info = (3, 10, 13, 'final', 0); exec(compile({source!r}, 'setup.py', 'exec'))"
+    done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == ("setup: Python 3.11 or later is needed, this is 3.10 (try: make setup PYTHON3=python3.11)\n")
 
 
 def test_command_of_unknown_rig_lists_the_known():

@@ -21,10 +21,10 @@ from collections import namedtuple
 from pathlib import Path
 
 import generated
+import install
 import loopback
 import report
 import rigs
-import setup
 
 RIG = rigs.RIGS / "autobahn"
 OUT = rigs.BUILD / "autobahn"
@@ -63,15 +63,15 @@ class AutobahnError(RuntimeError):
 # The server and its Python
 
 
-def install(table, folder=RIG):
+def bring_server(table, folder=RIG):
     """Put Python 2.7 and the fuzzing server into `folder`, where what `table` pins is not there yet; return the paths.
 
     `table` is [tool.uwebsocket.autobahn] of pyproject.toml. The paths are Python's root and the server's modules.
     """
-    architecture = setup.run(["dpkg", "--print-architecture"]).strip()
+    architecture = install.run(["dpkg", "--print-architecture"]).strip()
     python = folder / "python"
-    changed = setup.unpack_debian(python, architecture, [table["suite"]], table["debian"], recurse=False)
-    modules = folder / setup.fingerprint(table, architecture)[:16]
+    changed = install.unpack_debian(python, architecture, [table["suite"]], table["debian"], recurse=False)
+    modules = folder / install.fingerprint(table, architecture)[:16]
     if changed or not modules.exists():
         with tempfile.TemporaryDirectory(dir=folder, prefix=".unfinished-") as scratch:
             _install_modules(python, Path(scratch) / "modules", table)
@@ -82,19 +82,19 @@ def install(table, folder=RIG):
 
 
 def _install_modules(python, modules, table):
-    setup.say("autobahn: the fuzzing server's packages")
+    install.say("autobahn: the fuzzing server's packages")
     for wheel in (python / "usr/share/python-wheels").glob("*.whl"):
         shutil.unpack_archive(wheel, modules / "pip", "zip")
     argv, env = python2(python, modules)
     pip = [*argv, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-python-version-warning"]
     # Twisted comes last: other packages write into its folder.
     for packages in (table["packages"], table["packages_last"]):
-        setup.run([*pip, "install", "--no-deps", "--upgrade", "--target", modules / "site", *packages], env=env)
+        install.run([*pip, "install", "--no-deps", "--upgrade", "--target", modules / "site", *packages], env=env)
     (modules / "site/zope/__init__.py").touch()
     source = modules / "source"
     # Not by the pip of Python 2.7: 20.3.4 ends with an AssertionError when it only downloads an archive.
     pip = [*rigs.command("cpython"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    setup.run([*pip, "download", "--no-deps", "--no-binary", ":all:", "--dest", source, table["server"]])
+    install.run([*pip, "download", "--no-deps", "--no-binary", ":all:", "--dest", source, table["server"]])
     shutil.unpack_archive(next(source.glob("*.tar.gz")), source)
     next(source.glob("*/setup.py")).parent.rename(modules / "suite")
     (modules / "suite/requirements.txt").touch()
@@ -347,14 +347,14 @@ def explain(taken, accepted):
 def summarize(found, refused, taken, server):
     """Return the table and the line that says what was run, where and when."""
     agents = dict.fromkeys(result.agent for result in found)
-    versions = (f"{agent} {setup.probe(agent)}" for agent in agents)
+    versions = (f"{agent} {rigs.probe(agent)}" for agent in agents)
     return f"{table(found, refused, taken)}\n\n{report.origin('make autobahn', server, *versions)}"
 
 
 def run(pins, agents, patterns, case_seconds, seconds):
     """Run the cases that `patterns` name on all `agents` and return the results; the server's report is in OUT."""
     deadline = time.monotonic() + seconds
-    start, env = python2(*install(pins))
+    start, env = python2(*bring_server(pins))
     troubles = {}
     with serving(start, env, patterns, OUT) as (url, cases):
         for agent in agents:
@@ -384,7 +384,7 @@ def main(argv=None):
         if not agents or not shutil.which("apt-get"):
             print("left out: autobahn: its server needs apt, and an interpreter to run on")
             return 0
-    pins = setup.load_pins()["tool"]["uwebsocket"]["autobahn"]
+    pins = install.load_pins()["tool"]["uwebsocket"]["autobahn"]
     try:
         patterns = expand(options.cases)
         accepted = load_accepted()
@@ -404,7 +404,7 @@ def main(argv=None):
         if options.write:
             generated.write(README, "autobahn", summary)
             generated.write(DOCUMENT, "autobahn", f"{summary}\n\n{explain(taken, accepted)}")
-    except (AutobahnError, setup.SetupError, OSError, ValueError) as error:
+    except (AutobahnError, install.InstallError, OSError, ValueError) as error:
         print(f"autobahn: {error}", file=sys.stderr)
         return 1
     for entry in unused:

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import build
+import install
 import rigs
-import setup
 
 PACKAGE = "package.json"
 SUMS = "SHA256SUMS"
@@ -62,7 +62,7 @@ FORMS = (
 
 def version():
     """Return the version in pyproject.toml, the one place that decides it."""
-    return setup.load_pins(rigs.ROOT / "pyproject.toml")["project"]["version"]
+    return install.load_pins(rigs.ROOT / "pyproject.toml")["project"]["version"]
 
 
 def package(names, folder=""):

@@ -11,8 +11,8 @@ import subprocess
 import sys
 import time
 
+import install
 import rigs
-import setup
 
 FOLDER = rigs.ROOT / "tools" / "fuzz"
 CORPUS = FOLDER / "corpus"
@@ -110,8 +110,8 @@ def main(argv=None):
     if options.seconds < 1:
         parser.error("--seconds: at least 1")
     try:
-        setup.make_venv(setup.load_pins()["dependency-groups"]["fuzz"], RIG)
-    except setup.SetupError as error:
+        install.make_venv(install.load_pins()["dependency-groups"]["fuzz"], RIG)
+    except install.InstallError as error:
         print(f"fuzz: {error} (try: the network, and a Python that atheris has a wheel for)", file=sys.stderr)
         return 1
     results = fuzz(options.on or list(TARGETS), options.seconds)

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import certificates
 import generated
+import install
 import loopback
 import report
 import rigs
-import setup
 
 FOLDER = rigs.ROOT / "tools" / "peers"
 PROGRAM = FOLDER / "peers_program.py"
@@ -66,8 +66,8 @@ PEERS = {
 def version(name):
     """Return the version of a peer."""
     if name == "ws":
-        return setup.load_pins()["tool"]["uwebsocket"]["npm"]["ws"]
-    return setup.probe(name) if name in rigs.SERVERS else importlib.metadata.version(name)
+        return install.load_pins()["tool"]["uwebsocket"]["npm"]["ws"]
+    return rigs.probe(name) if name in rigs.SERVERS else importlib.metadata.version(name)
 
 
 # Starting servers
@@ -243,8 +243,8 @@ def main(argv=None):
         print(f"peers: {error}", file=sys.stderr)
         return 1
     header, rows = table(found)
-    versions = (f"{interpreter} {setup.probe(interpreter)}" for interpreter in interpreters)
-    origin = report.origin("make peers", f"nginx {setup.probe('nginx')}", *versions)
+    versions = (f"{interpreter} {rigs.probe(interpreter)}" for interpreter in interpreters)
+    origin = report.origin("make peers", f"nginx {rigs.probe('nginx')}", *versions)
     print(report.aligned(header, rows), origin, sep="\n\n")
     if options.write:
         generated.write(DOCUMENT, "peers", f"{report.markdown(header, rows)}\n\n{origin}")

