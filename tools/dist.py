@@ -169,6 +169,7 @@ def main(argv=None):
         if options.dry_run:
             print("\n".join(names()))
             return 0
+        rigs.need(*(form.cross for form in FORMS))
         files = contents()
         write_folder(files, folder)
         write_archive(files, archive, day)

@@ -70,7 +70,7 @@ def pip(python, command):
 
 def make_venv(requirements, folder):
     """Create or update a virtual environment that holds `requirements`; return whether there was work to do."""
-    stamp = fingerprint(requirements, sys.version, str(folder))
+    stamp = fingerprint(requirements, sys.version, str(folder.resolve()))
     if is_current(folder, stamp):
         return False
     say(f"{folder.name}: Python packages")
@@ -86,7 +86,7 @@ def make_venv(requirements, folder):
 
 def add_packages(requirements, folder, name):
     """Install more into the virtual environment `folder`, as the group `name`; return whether there was work to do."""
-    stamp, path = fingerprint(requirements, sys.version, str(folder)), folder / f"{_STAMP}-{name}"
+    stamp, path = fingerprint(requirements, sys.version, str(folder.resolve())), folder / f"{_STAMP}-{name}"
     if path.exists() and path.read_text() == stamp:
         return False
     say(f"{folder.name}: {name}")

@@ -99,7 +99,7 @@ def _process(name, command, folder, **options):
 
 def _failure(name, folder):
     said = (folder / f"{name}.log").read_text().strip().splitlines() or ["nothing"]
-    return PeersError(f"{name} does not listen, it said: {said[-1]} (try: make setup)")
+    return PeersError(f"{name} does not listen, it said: {said[-1]} (try: make setup RIGS=all)")
 
 
 @contextlib.contextmanager
@@ -238,6 +238,7 @@ def main(argv=None):
     if not set(interpreters) <= set(rigs.INTERPRETERS) or not set(names) <= set(PEERS):
         parser.error(f"--on takes {', '.join(rigs.INTERPRETERS)}; --peers {', '.join(PEERS)}")
     try:
+        rigs.need("test-packages", "nginx", *(PEERS[name].rig for name in names))
         found = run(interpreters, names)
     except (PeersError, rigs.RigMissing, OSError) as error:
         print(f"peers: {error}", file=sys.stderr)

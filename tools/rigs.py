@@ -164,8 +164,11 @@ def bring(names):
 
 
 def need(*names):
-    """Bring the rigs that are not here yet; RigMissing where that is impossible."""
-    for name, reason in bring([name for name in names if _rig(name)]).items():
+    """Bring the rigs that are not here yet; RigMissing where that is impossible, or where one of BASE is not here."""
+    for name in names:
+        if name in BASE:
+            command(name)
+    for name, reason in bring([name for name in dict.fromkeys(names) if _rig(name) and name not in BASE]).items():
         raise RigMissing(f"{name} cannot be had: {reason}" + ("" if "(try: " in reason else f" (try: {remedy(name)})"))
 
 
