@@ -25,8 +25,8 @@ ON_BOARD = $(if $(PORT),--port $(PORT)) $(if $(BOARD),--board $(BOARD))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo flash deploy repl ports doctor board board-test dist quick test cover size bench autobahn faults peers soak fuzz lint clean
-.PHONY: test-packages rigs duration pytest size-check autobahn-check left-out
+.PHONY: help setup build demo flash deploy repl ports doctor board boards board-test dist quick test cover size bench autobahn faults peers soak fuzz rigs lint clean
+.PHONY: test-packages all-rigs duration pytest size-check autobahn-check
 
 help:
 	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,7 +38,7 @@ build: setup  ## compile the device code to build/mpy
 	@$(PYTHON) tools/build.py --arch x64 --arch x86
 
 demo: build  ## run the client on real MicroPython, or on a board (PORT=...), against a local server (or URL=ws://...)
-	@$(PYTHON) tools/$(if $(PORT),board_demo.py $(ON_BOARD),demo.py) $(URL)
+	@$(PYTHON) tools/demo.py $(ON_BOARD) $(URL)
 
 flash: setup  ## write MicroPython to a board (FIRMWARE=... or the newest release)
 	@$(PYTHON) tools/flash.py $(ON_BOARD) $(ARGS) $(FIRMWARE)
@@ -58,6 +58,9 @@ doctor: setup  ## say what is connected, what it runs, what is missing on this c
 board: setup  ## run a virtual board until Ctrl-C; the others take it as PORT=virtual
 	@$(PYTHON) tools/board.py $(if $(BOARD),--board $(BOARD)) $(ARGS)
 
+boards: setup  ## list the boards that are known, or the firmware for one (ARGS=ESP32_GENERIC)
+	@$(PYTHON) tools/boards.py $(ARGS)
+
 board-test: setup  ## test the client on a board, and tell whether the client or the network is at fault
 	@$(PYTHON) tools/board_test.py $(ON_BOARD) $(ARGS)
 
@@ -67,13 +70,13 @@ dist: setup  ## build a release, the same bytes each time
 quick: build test-packages  ## run the tests of the client on the three interpreters (under a minute)
 	@$(PYTEST) host_tests/client
 
-test: duration rigs build pytest size-check autobahn-check left-out  ## run every test, the memory limits and the main Autobahn sections
+test: duration all-rigs build pytest size-check autobahn-check rigs  ## run every test, the memory limits and the main Autobahn sections
 
 cover: test-packages  ## check that the tests of each device module cover it
 	@$(PYTHON) tools/cover.py $(ARGS)
 
 size: build  ## measure memory use against the limits (ARGS=--write: and put the table into README.md)
-	@$(PYTHON) tools/sizes.py $(ARGS)
+	@$(PYTHON) tools/size.py $(ARGS)
 
 bench: build  ## measure speed against raw sockets (ARGS=--write: and put the table into README.md)
 	@$(PYTHON) tools/bench.py $(ARGS)
@@ -93,6 +96,9 @@ fuzz: setup  ## look for SECONDS=60 for bytes that the client cannot take
 peers: build  ## talk to real servers, plain and behind TLS, (ARGS=--write: and put the table into docs/peers.md)
 	@$(PYTHON) tools/peers.py $(ARGS)
 
+rigs:  ## list the interpreters, servers and packages that are here, and what is left out
+	@$(PYTHON) tools/rigs.py
+
 lint: test-packages  ## check the style of the Python files, and their format
 	@.venv/bin/ruff check && .venv/bin/ruff format --check
 
@@ -107,17 +113,14 @@ duration:
 test-packages: setup
 	@$(PYTHON3) tools/setup.py test-packages
 
-rigs: setup
+all-rigs: setup
 	@$(PYTHON3) tools/setup.py all
 
 pytest: build
 	@$(PYTEST)
 
 size-check: build
-	@$(PYTHON) tools/sizes.py --where-possible
+	@$(PYTHON) tools/size.py --where-possible
 
 autobahn-check: build
 	@$(PYTHON) tools/autobahn.py --on micropython32,micropython64 --where-possible --cases 1-7,10
-
-left-out:
-	@$(PYTHON) tools/rigs.py

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-import rigs
+from common import rigs
 
 
 def pytest_collection_modifyitems(config, items):

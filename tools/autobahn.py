@@ -2,7 +2,7 @@
 
 The server is a program of Python 2.7; the first run unpacks that and the server under .rigs/autobahn, beside
 the system. Its report goes to build/autobahn (index.html). A case that is neither OK nor INFORMATIONAL fails the run
-unless tools/autobahn/accepted.json names it, with the reason; so does one that crashes or takes too long.
+unless tools/programs/autobahn/accepted.json names it, with the reason; so does one that crashes or takes too long.
 """
 
 import argparse
@@ -20,16 +20,12 @@ import time
 from collections import namedtuple
 from pathlib import Path
 
-import generated
-import install
-import loopback
-import report
-import rigs
+from common import generated, install, loopback, report, rigs
 
 RIG = rigs.RIGS / "autobahn"
 OUT = rigs.BUILD / "autobahn"
-CLIENT = rigs.ROOT / "tools" / "autobahn" / "autobahn_client.py"
-ACCEPTED = rigs.ROOT / "tools" / "autobahn" / "accepted.json"
+CLIENT = rigs.ROOT / "tools" / "programs" / "autobahn" / "autobahn_client.py"
+ACCEPTED = rigs.ROOT / "tools" / "programs" / "autobahn" / "accepted.json"
 DOCUMENT = rigs.ROOT / "docs" / "autobahn.md"
 README = rigs.ROOT / "README.md"
 

@@ -25,14 +25,10 @@ from pathlib import Path
 from websockets.frames import Frame, Opcode
 from websockets.server import ServerProtocol
 
-import build
-import certificates
-import generated
-import report
-import rigs
+from common import certificates, compiler, generated, report, rigs
 
 README = rigs.ROOT / "README.md"
-PROGRAMS = rigs.ROOT / "tools" / "measure"
+PROGRAMS = rigs.ROOT / "tools" / "programs" / "measure"
 INTERPRETERS = ("micropython32", "micropython64")
 AIOHTTP_US = 24_000  # one echo of 64 KiB by micropython-lib's aiohttp on such an interpreter
 
@@ -167,10 +163,10 @@ class Bench:
         self._tls_address = tls_address
         self._rounds = rounds
         self._folder = rigs.BUILD / f"bench-{rigs.arch(interpreter) if viper else 'portable'}"
-        build.build_folder([*build.sources(), *sorted(PROGRAMS.glob("bench_*.py"))], self._folder)
+        compiler.build_folder([*compiler.sources(), *sorted(PROGRAMS.glob("bench_*.py"))], self._folder)
         if viper:
-            target = (self._folder / build.MASKER).with_suffix(".mpy")
-            build.compile_file(rigs.DEVICE / build.MASKER, target, rigs.arch(interpreter))
+            target = (self._folder / compiler.MASKER).with_suffix(".mpy")
+            compiler.compile_file(rigs.DEVICE / compiler.MASKER, target, rigs.arch(interpreter))
 
     def _medians(self, program, size, count, tls=False):
         """Run a program; return the median microseconds of each of its tasks, per message."""
@@ -320,7 +316,7 @@ def main(argv=None):
         return 1
     try:
         columns = measure(names, options.rounds)
-    except (BenchError, build.BuildError, rigs.RigMissing) as error:
+    except (BenchError, compiler.BuildError, rigs.RigMissing) as error:
         print(f"bench: {error} (try: make demo, which shows where it fails)", file=sys.stderr)
         return 1
     header, rows = table(columns)

@@ -1,6 +1,7 @@
-"""Run the client on real MicroPython, in a heap as small as the ESP8266's, and show each event as it happens.
+"""Run the client on real MicroPython, in a heap as small as the ESP8266's, or on a board, and show each event.
 
-Against an echo server of its own on loopback, or any echo server that is named: `make demo URL=ws://host:port/`.
+Against an echo server of its own, or any echo server that is named: `make demo URL=ws://host:port/`. With a port it runs
+on the board there, which must have the client (make deploy); a virtual board gets it where it has none.
 """
 
 import argparse
@@ -8,23 +9,28 @@ import contextlib
 import socket
 import subprocess
 import sys
+import threading
 
-import build
-import echo_server
-import rigs
+from common import board_tester, compiler, echo_server, remote_board, rigs
 
-PROGRAM = rigs.ROOT / "tools" / "demo_program.py"
-HEAPS = {"micropython32": "38k", "micropython64": "76k"}  # 64-bit objects take twice the room
+PROGRAM = rigs.ROOT / "tools" / "programs" / "demo" / "demo_program.py"
+_FOLDER = rigs.BUILD / "demo"
 _TIMEOUT_S = 180
+_BOARD_TIMEOUT_S = 600
+_TARGET = f"/lib/{PROGRAM.stem}.mpy"
+_RUN = """
+import gc, sys
+gc.collect()
+try:
+    import {program}
+    {program}.main(*{urls!r})
+finally:
+    sys.modules.pop({program!r}, None)
+"""
 
 
-def choose_rig():
-    """Return the interpreter that is nearest to a board; RigMissing where there is none."""
-    for name in HEAPS:
-        if name not in rigs.missing():
-            return name
-    rigs.command("micropython64")
-    raise rigs.RigMissing("MicroPython does not start here (try: make setup)")
+class DemoError(RuntimeError):
+    """The demo cannot run, or an event did not come; the text says why and what to do."""
 
 
 @contextlib.contextmanager
@@ -51,46 +57,99 @@ def served(url=None, host="127.0.0.1"):
         yield urls
 
 
-def run(rig, urls):
-    """Run the device program; return its exit code."""
-    folder = rigs.BUILD / "demo"
-    build.build_folder([*build.sources(), PROGRAM], folder)
-    command = [*rigs.command(rig), "-X", f"heapsize={HEAPS[rig]}", "-m", PROGRAM.stem, *urls]
+# ---- on this computer
+
+
+def play_here(rig, urls):
+    """Run the program on an interpreter of this computer; return its exit code."""
+    compiler.build_folder([*compiler.sources(), PROGRAM], _FOLDER)
+    command = [*rigs.command(rig), "-X", f"heapsize={rigs.HEAPS[rig]}", "-m", PROGRAM.stem, *urls]
     # The modules lie in the working folder, as on a board.
     env = rigs.device_env(rig, built=True) | {"MICROPYPATH": ".frozen"}
-    return subprocess.run(command, cwd=folder, env=env, timeout=_TIMEOUT_S, check=False).returncode
+    return subprocess.run(command, cwd=_FOLDER, env=env, timeout=_TIMEOUT_S, check=False).returncode
 
 
-def describe(rig):
-    """Return the line that says what runs where."""
-    version = "import sys; print(sys.version.split('; ')[-1])"
-    said = subprocess.run([*rigs.command(rig), "-c", version], capture_output=True, text=True, timeout=30, check=True)
-    bits = "32-bit" if rig == "micropython32" else "64-bit (the 32-bit one is not here, so with twice the heap)"
-    return f"{said.stdout.strip()}, {bits}, heap {HEAPS[rig][:-1]} KiB"
+def run_here(rig, url=None):
+    """Run the demo on an interpreter of this computer; DemoError where not every event came."""
+    rig = rig or rigs.nearest_to_a_board()
+    print(rigs.describe(rig))
+    try:
+        with served(url) as urls:
+            code = play_here(rig, urls)
+    except subprocess.TimeoutExpired:
+        remedy = "make demo URL=... with a server that echoes"
+        raise DemoError(f"still running after {_TIMEOUT_S} s (try: {remedy})") from None
+    if code:
+        raise DemoError(f"the program ended with {code}, see its last line (try: a server that echoes)")
+
+
+# ---- on a board
+
+
+def _play(board, urls):
+    """Run the program on the board and show its lines; return whether every event came."""
+    command = [str(remote_board.MPREMOTE), "connect", board.port, "resume", "exec"]
+    command.append(_RUN.format(program=PROGRAM.stem, urls=urls))
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, errors="replace") as process:  # fmt: skip
+        late = threading.Timer(_BOARD_TIMEOUT_S, process.kill)
+        late.start()
+        last = ""
+        try:
+            for line in process.stdout:
+                last = line.strip() or last
+                print(line.rstrip(), flush=True)
+        finally:
+            late.cancel()
+            process.kill()
+    if process.returncode:
+        raise DemoError(f"the board stopped: {last} (try: make board-test, which tells why)")
+    return "FAILED: " not in last
+
+
+def run_on_board(board, url=None, host=None):
+    """Run the demo on `board`, a remote_board.Device; DemoError where not every event came."""
+    tester = board_tester.Tester(board, host)
+    facts = board.facts()
+    imported = board_tester.import_client(tester)
+    if fault := imported.get("missing") or imported.get("failed"):
+        raise DemoError(f"the client is not on the board, or does not start: {fault} (try: make deploy)")
+    host = tester.host(tester.ask("network"))
+    if isinstance(host, board_tester.Verdict):
+        raise DemoError(str(host))
+    compiler.build_folder([PROGRAM], _FOLDER)
+    print(f"{facts.machine}, MicroPython {facts.version_text}, heap {facts.heap / 1024:.0f} KiB")
+    board.put(_FOLDER / f"{PROGRAM.stem}.mpy", _TARGET)
+    try:
+        with served(url, host) as urls:
+            good = _play(board, urls)
+    finally:
+        board.remove(_TARGET)
+    if not good:
+        raise DemoError("an event did not come, see above (try: make board-test, which tells why)")
 
 
 def main(argv=None):
     """Run the demo; see --help."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("url", nargs="?", help="an echo server (default: one of its own on loopback)")
-    parser.add_argument("--on", choices=list(HEAPS), help="the interpreter (default: the 32-bit one where it is here)")
+    parser.add_argument("url", nargs="?", help="an echo server (default: one of its own on this computer)")
+    parser.add_argument("--on", choices=list(rigs.HEAPS), help="the interpreter (default: the 32-bit one if it is here)")
+    remote_board.add_port_argument(parser, "run on the board at this serial port, or: virtual (default: PORT, if set)")
+    parser.add_argument("--host", help="this computer's address, as the board sees it (default: found by itself)")
     options = parser.parse_args(argv)
     try:
-        rig = options.on or choose_rig()
-        print(describe(rig))
-        with contextlib.ExitStack() as stack:
-            code = run(rig, stack.enter_context(served(options.url)))
-    except (rigs.RigMissing, build.BuildError) as error:
+        if options.port:
+            with remote_board.opened(options.port, options.board) as board:
+                run_on_board(board, options.url, options.host)
+        else:
+            run_here(options.on, options.url)
+    except (DemoError, remote_board.DeviceError, board_tester.StepFailed, compiler.BuildError, rigs.RigMissing) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
-    except subprocess.TimeoutExpired:
-        print(
-            f"demo: still running after {_TIMEOUT_S} s (try: make demo URL=... with a server that echoes)",
-            file=sys.stderr,
-        )
-        return 1
-    if code:
-        print(f"demo: the program ended with {code}, see its last line (try: a server that echoes)", file=sys.stderr)
+    except OSError as error:
+        if not options.port:
+            raise
+        print(f"demo: {error.strerror} (try: --host with an address of this computer)", file=sys.stderr)
         return 1
     print("\neverything happened as it should")
     return 0

@@ -17,9 +17,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import build
-import install
-import rigs
+from common import compiler, install, rigs
 
 PACKAGE = "package.json"
 SUMS = "SHA256SUMS"
@@ -46,7 +44,7 @@ class Form:
 
     def names(self):
         """Return the names of its files."""
-        sources = [*build.sources(), *[Path(build.MASKER)] * bool(self.march)]
+        sources = [*compiler.sources(), *[Path(compiler.MASKER)] * bool(self.march)]
         return [PACKAGE, *(path.with_suffix(".mpy").name for path in sources)]
 
 
@@ -77,7 +75,7 @@ def package(names, folder=""):
 
 def source_package():
     """Return the text of the repository's package.json: the plain modules."""
-    return package([path.name for path in build.sources()], f"{rigs.DEVICE.name}/")
+    return package([path.name for path in compiler.sources()], f"{rigs.DEVICE.name}/")
 
 
 def release_day():
@@ -113,12 +111,12 @@ def contents():
     """Compile; return {name: bytes} of the release."""
     files = {name: path.read_bytes() for name, path in documents().items()}
     with tempfile.TemporaryDirectory(prefix="dist-") as scratch:
-        portable = build.build_folder(build.sources(), Path(scratch))
+        portable = compiler.build_folder(compiler.sources(), Path(scratch))
         for form in FORMS:
             modules = {path.name: path.read_bytes() for path in portable}
             if form.march:
-                masker = Path(scratch) / form.folder / Path(build.MASKER).with_suffix(".mpy")
-                build.compile_file(rigs.DEVICE / build.MASKER, masker, form.march, form.cross)
+                masker = Path(scratch) / form.folder / Path(compiler.MASKER).with_suffix(".mpy")
+                compiler.compile_file(rigs.DEVICE / compiler.MASKER, masker, form.march, form.cross)
                 modules[masker.name] = masker.read_bytes()
             modules[PACKAGE] = package(modules).encode()
             files |= {f"{form.folder}/{name}": data for name, data in modules.items()}
@@ -173,7 +171,7 @@ def main(argv=None):
         files = contents()
         write_folder(files, folder)
         write_archive(files, archive, day)
-    except (DistError, build.BuildError, rigs.RigMissing) as error:
+    except (DistError, compiler.BuildError, rigs.RigMissing) as error:
         print(f"dist: {error}", file=sys.stderr)
         return 1
     except OSError as error:

@@ -9,12 +9,7 @@ import os
 import sys
 from dataclasses import dataclass
 
-import build
-import deploy
-import device
-import payload
-import ports
-import rigs
+from common import compiler, deployment, payload, remote_board, rigs
 
 _PYTHON = (3, 11)
 _GROUPS = ("dialout", "uucp")  # which may use serial ports: Debian's and Fedora's name, Arch's
@@ -61,15 +56,15 @@ def permission():
 def connected(port, name):
     """Look at the board on `port`; yield the findings."""
     try:
-        with device.opened(port, name) as board:
+        with remote_board.opened(port, name) as board:
             facts = board.facts()
             yield Finding(board.port, facts.machine)
             yield firmware(facts)
             yield Finding("heap", f"{facts.free} B of {facts.heap} B free")
             yield client(facts, board.files(_LIB))
-    except device.DeviceError as error:
+    except remote_board.DeviceError as error:
         yield _failed(port or "board", error)
-    except (build.BuildError, rigs.RigMissing) as error:
+    except (compiler.BuildError, rigs.RigMissing) as error:
         yield Finding("client", f"cannot be compared: {error}", "make setup")
 
 
@@ -82,8 +77,8 @@ def _failed(subject, error):
 def firmware(facts):
     """Look whether the firmware is new enough; return the finding."""
     try:
-        deploy.check_version(facts)
-    except deploy.DeployError as error:
+        deployment.check_version(facts)
+    except deployment.DeployError as error:
         return _failed("firmware", error)
     return Finding("firmware", f"MicroPython {facts.version_text}")
 
@@ -116,10 +111,10 @@ def _show(title, findings):
 def main(argv=None):
     """Examine everything; see --help."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    device.add_port_argument(parser)
+    remote_board.add_port_argument(parser)
     options = parser.parse_args(argv)
     wrong = _show("this computer", computer())
-    asked = [options.port] if options.port else [port.path for port in ports.found()]
+    asked = [options.port] if options.port else [port.path for port in remote_board.found()]
     for port in asked or [None]:
         wrong += _show("board", connected(port, options.board))
     if wrong:

@@ -19,13 +19,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import certificates
-import echo_server
-import fault_proxy
-import report
-import rigs
+from common import certificates, echo_server, fault_proxy, report, rigs
 
-PROGRAM = rigs.ROOT / "tools" / "faults" / "faults_program.py"
+PROGRAM = rigs.ROOT / "tools" / "programs" / "faults" / "faults_program.py"
 OUT = rigs.BUILD / "faults"
 SCHEMES = ("ws", "wss")
 ROUNDS = 400

@@ -18,9 +18,7 @@ from pathlib import Path
 import serial
 from serial.tools import list_ports
 
-import boards
-import firmware
-import rigs
+from common import boards, firmware, rigs
 
 ESPTOOL = str(rigs.VENV / "bin" / "esptool")
 

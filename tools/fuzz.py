@@ -1,7 +1,7 @@
 """Look for bytes that the device code cannot take, with atheris, which watches what code each input reaches.
 
-The targets of tools/fuzz_targets.py all run at once, from the inputs in tools/fuzz/corpus and what earlier runs found
-(build/fuzz). An input that breaks a promise goes to tools/fuzz/crashes/<target>: `make test` replays it from then on.
+The targets of tools/common/fuzz_targets.py all run at once, from the inputs in tools/programs/fuzz/corpus and what earlier runs found
+(build/fuzz). An input that breaks a promise goes to tools/programs/fuzz/crashes/<target>: `make test` replays it from then on.
 """
 
 import argparse
@@ -11,10 +11,9 @@ import subprocess
 import sys
 import time
 
-import install
-import rigs
+from common import install, rigs
 
-FOLDER = rigs.ROOT / "tools" / "fuzz"
+FOLDER = rigs.ROOT / "tools" / "programs" / "fuzz"
 CORPUS = FOLDER / "corpus"
 CRASHES = FOLDER / "crashes"
 OUT = rigs.BUILD / "fuzz"
@@ -119,7 +118,7 @@ def main(argv=None):
         if good:
             print(f"fuzz: {text}")
         else:
-            print(f"fuzz: {text} (try: pytest host_tests/test_fuzz_replay.py)", file=sys.stderr)
+            print(f"fuzz: {text} (try: pytest host_tests/tools/test_fuzz.py)", file=sys.stderr)
     return 0 if all(good for _, good in results) else 1
 
 

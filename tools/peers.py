@@ -16,14 +16,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import certificates
-import generated
-import install
-import loopback
-import report
-import rigs
+from common import certificates, generated, install, loopback, report, rigs
 
-FOLDER = rigs.ROOT / "tools" / "peers"
+FOLDER = rigs.ROOT / "tools" / "programs" / "peers"
 PROGRAM = FOLDER / "peers_program.py"
 DOCUMENT = rigs.ROOT / "docs" / "peers.md"
 CASES = (
@@ -124,7 +119,7 @@ def _listening(name, command, folder, port):
 def start(name, folder):
     """Return a context manager that runs a peer and gives its port."""
     if name == "websockets":
-        command = [*rigs.command("cpython"), str(rigs.ROOT / "tools" / "echo_server.py"), "--port", "0"]
+        command = [*rigs.command("cpython"), str(rigs.ROOT / "tools" / "common" / "echo_server.py"), "--port", "0"]
         return _telling(name, command, folder)
     if name in ("aiohttp", "tornado"):
         return _telling(name, [*rigs.command("cpython"), str(FOLDER / f"{name}_server.py")], folder)

@@ -4,17 +4,17 @@ import argparse
 import subprocess
 import sys
 
-import device
+from common import remote_board
 
 
 def main(argv=None):
     """Open the terminal; see --help."""
     parser = argparse.ArgumentParser(description=__doc__)
-    device.add_port_argument(parser)
+    remote_board.add_port_argument(parser)
     parser.add_argument("--dry-run", action="store_true", help="only print the command")
     options = parser.parse_args(argv)
     try:
-        with device.opened(options.port, options.board) as board:
+        with remote_board.opened(options.port, options.board) as board:
             command = board.command("repl")
             if options.dry_run:
                 print(*command)
@@ -22,11 +22,11 @@ def main(argv=None):
             if not sys.stdin.isatty():
                 print("repl: this is no terminal (try: mpremote exec or run)", file=sys.stderr)
                 return 1
-            device.check_free(board.port)
+            remote_board.check_free(board.port)
             if code := subprocess.run(command, check=False).returncode:
                 print(f"repl: mpremote ended with {code} (try: make doctor)", file=sys.stderr)
                 return 1
-    except device.DeviceError as error:
+    except remote_board.DeviceError as error:
         print(f"repl: {error}", file=sys.stderr)
         return 1
     return 0

@@ -14,8 +14,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 (this line is for those)
 import argparse
 import os
 
-import install
-import rigs
+from common import install, rigs
 
 ALL = "all"
 

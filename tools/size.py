@@ -30,15 +30,10 @@ from pathlib import Path
 
 from websockets.sync.server import serve
 
-import build
-import certificates
-import echo_server
-import generated
-import report
-import rigs
+from common import certificates, compiler, echo_server, generated, report, rigs
 
 README = rigs.ROOT / "README.md"
-PROGRAMS = rigs.ROOT / "tools" / "measure"
+PROGRAMS = rigs.ROOT / "tools" / "programs" / "measure"
 KIB = 1024
 MIB = 1 << 20
 SENT = 4000  # bytes of the message whose send() is measured
@@ -81,7 +76,7 @@ def _answer(connection):
 @contextmanager
 def loopback_server():
     """Run the server that the programs talk to; gives its URL."""
-    logger = logging.Logger("sizes", logging.CRITICAL)  # programs that ran out of memory just vanish
+    logger = logging.Logger("size", logging.CRITICAL)  # programs that ran out of memory just vanish
     options = {"compression": None, "ping_interval": None, "max_size": None, "logger": logger}
     with serve(_answer, "127.0.0.1", 0, **options) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -134,10 +129,10 @@ class Measure:
     def _compile(self, viper):
         """Put the programs beside the modules, as on a board: the length of a path would count as memory."""
         folder = rigs.BUILD / ("measure-viper" if viper else "measure")
-        build.build_folder([*build.sources(), *sorted(PROGRAMS.glob("size_*.py"))], folder)
+        compiler.build_folder([*compiler.sources(), *sorted(PROGRAMS.glob("size_*.py"))], folder)
         if viper:
-            masker = rigs.DEVICE / build.MASKER
-            build.compile_file(masker, (folder / masker.name).with_suffix(".mpy"), rigs.arch(self._interpreter))
+            masker = rigs.DEVICE / compiler.MASKER
+            compiler.compile_file(masker, (folder / masker.name).with_suffix(".mpy"), rigs.arch(self._interpreter))
         return folder
 
     def _start(self, arguments, folder, heap, timeout_s):
@@ -159,7 +154,7 @@ class Measure:
         return done.stdout
 
     def _program(self, name, path, *arguments, viper=False, heap=None, timeout_s=_TIMEOUT_S, tls=False):
-        """Run tools/measure/<name>.py against a path of the server; return its output."""
+        """Run tools/programs/measure/<name>.py against a path of the server; return its output."""
         command = ["-m", name, (self._tls_url if tls else self._url) + path, *map(str, arguments)]
         return self._start(command, self._folders[viper], heap, timeout_s)
 
@@ -348,7 +343,7 @@ def measure_all(interpreter, rounds):
                 results.append((row, row.measure(measure), None))
             except MeasureError as error:
                 results.append((row, None, str(error)))
-            print(f"sizes: {row.what}: {_cells(*results[-1])[1]}", file=sys.stderr, flush=True)
+            print(f"size: {row.what}: {_cells(*results[-1])[1]}", file=sys.stderr, flush=True)
     return results
 
 
@@ -389,7 +384,7 @@ def main(argv=None):
         reason = rigs.missing()[interpreter]
         interpreter = "micropython64"
         print(
-            f"sizes: measured on the 64-bit interpreter, where objects are twice as large and the limits do not "
+            f"size: measured on the 64-bit interpreter, where objects are twice as large and the limits do not "
             f"hold: no micropython32: {reason} (try: make setup)",
             file=sys.stderr,
         )
@@ -399,8 +394,8 @@ def main(argv=None):
     try:
         results = measure_all(interpreter, options.rounds)
         name = f"{version(interpreter)}, {'32' if interpreter == 'micropython32' else '64'} bits"
-    except (build.BuildError, rigs.RigMissing) as error:
-        print(f"sizes: {error}", file=sys.stderr)
+    except (compiler.BuildError, rigs.RigMissing) as error:
+        print(f"size: {error}", file=sys.stderr)
         return 1
 
     header = ("what", "measured", "limit", "goal")
@@ -418,11 +413,11 @@ def main(argv=None):
         try:
             generated.write(README, "size", text)
         except (OSError, ValueError) as error:
-            print(f"sizes: {error}", file=sys.stderr)
+            print(f"size: {error}", file=sys.stderr)
             return 1
     too_large = broken(results)
     for line in too_large:
-        print(f"sizes: {line} (try: make size on the change before)", file=sys.stderr)
+        print(f"size: {line} (try: make size on the change before)", file=sys.stderr)
     return 1 if too_large else 0
 
 

@@ -17,14 +17,9 @@ import threading
 import time
 from dataclasses import asdict, dataclass
 
-import build
-import chart
-import demo
-import report
-import rigs
-import soak_server
+from common import chart, compiler, report, rigs, soak_server
 
-PROGRAM = rigs.ROOT / "tools" / "soak" / "soak_program.py"
+PROGRAM = rigs.ROOT / "tools" / "programs" / "soak" / "soak_program.py"
 OUT = rigs.BUILD / "soak"
 SABOTAGES = ("heap", "descriptors", "hang", *soak_server.SABOTAGES)
 
@@ -115,8 +110,8 @@ class Program:
 
     def __init__(self, rig, url, seconds, sabotage):
         folder = OUT / "program"
-        build.build_folder([*build.sources(), PROGRAM], folder)
-        options = ["-X", f"heapsize={demo.HEAPS[rig]}", "-m", PROGRAM.stem]
+        compiler.build_folder([*compiler.sources(), PROGRAM], folder)
+        options = ["-X", f"heapsize={rigs.HEAPS[rig]}", "-m", PROGRAM.stem]
         self._process = subprocess.Popen(
             [*rigs.command(rig), *options, url, str(seconds), sabotage or "none"],
             cwd=folder,
@@ -243,16 +238,16 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10, help="how long (default: 10)")
     parser.add_argument("--seed", type=int, default=1, help="what decides everything that the server does (default: 1)")
-    parser.add_argument("--on", choices=list(demo.HEAPS), help="the interpreter (default: the 32-bit one where it is)")
+    parser.add_argument("--on", choices=list(rigs.HEAPS), help="the interpreter (default: the 32-bit one where it is)")
     parser.add_argument("--sabotage", choices=SABOTAGES, help="break it on purpose: the run must then fail")
     options = parser.parse_args(argv)
     if options.minutes < 0.1:
         parser.error("--minutes: at least 0.1")
     try:
-        rig = options.on or demo.choose_rig()
-        print(demo.describe(rig), flush=True)
+        rig = options.on or rigs.nearest_to_a_board()
+        print(rigs.describe(rig), flush=True)
         log = run(rig, options.minutes * 60, options.seed, options.sabotage)
-    except (build.BuildError, rigs.RigMissing) as error:
+    except (compiler.BuildError, rigs.RigMissing) as error:
         print(f"soak: {error}", file=sys.stderr)
         return 1
     except SoakError as error:

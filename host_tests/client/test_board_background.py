@@ -5,8 +5,8 @@ import gc
 import pytest
 
 import fakes
-from client_session import HOST, PORT, URL, Session, each
 from servers import wire
+from support.client_session import HOST, PORT, URL, Session, each
 
 ESP8266 = [("esp8266", version) for version in ((1, 22), (1, 24), (1, 27), (1, 28))]
 ESP32 = [("esp32", version) for version in ((1, 23), (1, 25), (1, 28), (1, 29))]

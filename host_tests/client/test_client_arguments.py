@@ -2,10 +2,10 @@
 
 import pytest
 
-import rigs
-from client_session import Session, each
-from programs import told
+from common import rigs
 from servers import wire
+from support.client_session import Session, each
+from support.programs import told
 from upy.argument_cases import CALLS, WRONG
 from uwebsocket_client import createClient
 

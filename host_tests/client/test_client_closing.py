@@ -2,8 +2,8 @@
 
 import pytest
 
-from client_session import FIRMWARE, HOST, PORT, URL, Session, each
 from servers import wire
+from support.client_session import FIRMWARE, HOST, PORT, URL, Session, each
 
 TIMEOUT_MS = 2000
 QUICK = {"close_timeout_ms": TIMEOUT_MS}

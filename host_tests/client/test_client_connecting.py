@@ -2,8 +2,8 @@
 
 import pytest
 
-from client_session import FIRMWARE, HOST, NEWEST, PORT, URL, Session, each
 from servers import wire
+from support.client_session import FIRMWARE, HOST, NEWEST, PORT, URL, Session, each
 
 OTHER = "10.0.0.3"
 # An OS error's name -> the status that it leads to once the server has been heard (status.md)

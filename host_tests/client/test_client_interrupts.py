@@ -12,9 +12,9 @@ import sys
 
 import pytest
 
-from client_session import HOST, PORT, URL, Session, each
 from fakes.board import DEVICE
 from servers import wire
+from support.client_session import HOST, PORT, URL, Session, each
 
 JUMPS = {number for name, number in dis.opmap.items() if "JUMP" in name or name == "FOR_ITER"}
 QUICK = {"close_timeout_ms": 500, "ping_interval_ms": 1000}

@@ -7,12 +7,10 @@ import subprocess
 
 import pytest
 
-import build
-import echo_server
-import rigs
-from programs import MICROPYTHONS, told
+from common import compiler, echo_server, rigs
 from servers.raw import RawServer
 from servers.steps import Listen, Reply
+from support.programs import MICROPYTHONS, told
 
 on_all = pytest.mark.parametrize("interpreter", rigs.INTERPRETERS)
 on_micropython = pytest.mark.parametrize("interpreter", MICROPYTHONS)
@@ -37,7 +35,7 @@ def raw():
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mpy")
-    build.build_folder(build.sources(), folder)
+    compiler.build_folder(compiler.sources(), folder)
     return str(folder)
 
 
@@ -84,7 +82,7 @@ def test_rounds_of_every_kind_leave_nothing_behind(url, raw, interpreter):
     assert heap <= GROWTH
 
 
-# The heaps hold this program's source too: how little the client itself needs is what tools/sizes.py finds out.
+# The heaps hold this program's source too: how little the client itself needs is what tools/size.py finds out.
 @pytest.mark.parametrize(
     ("interpreter", "heap"), [("micropython32", "22k"), ("micropython64", "44k"), ("cpython", None)]
 )

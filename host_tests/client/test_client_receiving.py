@@ -4,8 +4,8 @@ import tracemalloc
 
 import pytest
 
-from client_session import FIRMWARE, KEEPS_DATA, Session, each
 from servers import wire
+from support.client_session import FIRMWARE, KEEPS_DATA, Session, each
 
 PATTERN = bytes(range(251)) * 280
 BYE = wire.frame(wire.CLOSE, wire.close_payload(1001, "bye"))

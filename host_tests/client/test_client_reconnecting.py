@@ -2,8 +2,8 @@
 
 import pytest
 
-from client_session import FIRMWARE, HOST, PORT, URL, Session, each
 from servers import wire
+from support.client_session import FIRMWARE, HOST, PORT, URL, Session, each
 
 OPTIONS = {"reconnect": True, "reconnect_min_ms": 1000, "reconnect_max_ms": 8000, "close_timeout_ms": 500}
 BOARDS = [one for one in FIRMWARE if one[0] == "esp32"]

@@ -4,8 +4,8 @@ import array
 
 import pytest
 
-from client_session import FIRMWARE, Session, each
 from servers import wire
+from support.client_session import FIRMWARE, Session, each
 
 LWIP = [one for one in FIRMWARE if one[0] == "esp8266"]
 PATTERN = bytes(range(251)) * 280

@@ -2,8 +2,8 @@
 
 import pytest
 
-from client_session import FIRMWARE, HOST, PORT, Session, each
 from servers import wire
+from support.client_session import FIRMWARE, HOST, PORT, Session, each
 
 CLOSED, OPENING, OPEN, CLOSING, BROKEN, ENDING, WAITING = range(7)
 ALLOWED = {

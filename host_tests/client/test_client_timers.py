@@ -2,8 +2,8 @@
 
 import pytest
 
-from client_session import FIRMWARE, HOST, Session, each
 from servers import wire
+from support.client_session import FIRMWARE, HOST, Session, each
 
 LATENCY_MS = 5
 EMPTY_PING = wire.frame(wire.PING, key=b"mask")

@@ -5,8 +5,8 @@ import types
 
 import pytest
 
-from client_session import Session, each
 from servers import wire
+from support.client_session import Session, each
 from uwebsocket_client import createClient
 
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import rigs
-from programs import told
+from common import rigs
+from support.programs import told
 from upy.config_cases import BAD, DEFAULTS, GOOD, NOT_DICTS, UNKNOWN, token
 from upy.plain import plain
 from uwebsocket_config import KEYS, update

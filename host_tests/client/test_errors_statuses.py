@@ -6,9 +6,9 @@ import sys
 import pytest
 
 import fakes
-import rigs
-from programs import told
+from common import rigs
 from servers import wire
+from support.programs import told
 from upy.plain import plain
 
 _EACH = pytest.mark.parametrize("interpreter", rigs.INTERPRETERS)

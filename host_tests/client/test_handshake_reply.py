@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import rigs
-from programs import told
+from common import rigs
+from support.programs import told
 from upy.handshake_cases import ACCEPT, GOOD_LINES, PROTOCOLS, REPLIES, REPLY_MOST, joined
 from upy.handshake_player import WAITING, play, play_all_ways
 from upy.plain import plain

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import rigs
-from programs import told
+from common import rigs
 from servers import wire
+from support.programs import told
 from upy.handshake_cases import ACCEPT, KEY, REQUESTS, URLS
 from upy.handshake_player import requested
 from upy.plain import plain

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import rigs
-from programs import told
+from common import rigs
+from support.programs import told
 from upy.handshake_cases import KEY, URLS
 from upy.handshake_player import requested
 from upy.plain import plain

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import rigs
-from programs import MICROPYTHONS, told
+from common import rigs
 from servers import wire
+from support.programs import MICROPYTHONS, told
 from upy import protocol_cases
 from upy.plain import plain
 from upy.protocol_player import Feed, is_end, play, ways

@@ -4,10 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import build
-import rigs
-from programs import MICROPYTHONS, told
+from common import compiler, rigs
 from servers import wire
+from support.programs import MICROPYTHONS, told
 from upy.plain import plain
 from upy.protocol_cases import KEY, SOURCE, mask_runs
 from uwebsocket_protocol import header, mask, widen
@@ -23,7 +22,7 @@ def maskers(tmp_path_factory):
     """{interpreter: a folder with the masker, built for it}."""
     folders = {name: tmp_path_factory.mktemp(name) for name in MICROPYTHONS}
     for name, folder in folders.items():
-        build.build_folder([rigs.DEVICE / build.MASKER], folder, rigs.arch(name))
+        compiler.build_folder([rigs.DEVICE / compiler.MASKER], folder, rigs.arch(name))
     return folders
 
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import rigs
-from programs import told
+from common import rigs
+from support.programs import told
 from upy import protocol_cases
 from upy.plain import digest
 from uwebsocket_protocol import utf8

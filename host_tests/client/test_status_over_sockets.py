@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-import rigs
-import status_player
+from common import rigs
 from servers import scenarios
 from servers.raw import RawServer
 from servers.scenarios import SCENARIOS
+from support import status_player
 
 _HEAP_GROWTH = 1024
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-import rigs
-import status_player
+from common import rigs
 from servers import tls, wire
 from servers.scenarios import SCENARIOS, SCRIPTS, Scenario, pattern
 from servers.steps import Await, Close, Echo, Fin, Frame, Listen, Pause, Raw, Reply, Reset, Together
 from servers.wire import BINARY, CLOSE, TEXT
+from support import status_player
 
 _HEAP_GROWTH = 4096  # what the collector takes for a pointer to a context may keep one
 

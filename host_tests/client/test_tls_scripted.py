@@ -4,11 +4,11 @@ import random
 
 import pytest
 
-from client_session import each, named
 from fakes import Tls
 from fakes.tls import AUTHORITY, OTHER_AUTHORITY
 from servers import wire
-from tls_session import ADDRESS, AXTLS, MBEDTLS, NAME, URL, VERIFIED, TlsSession
+from support.client_session import each, named
+from support.tls_session import ADDRESS, AXTLS, MBEDTLS, NAME, URL, VERIFIED, TlsSession
 
 ALL = AXTLS + MBEDTLS
 NEWEST = [AXTLS[-1], ("esp32", (1, 28)), ("unix", (1, 28))]

@@ -6,8 +6,8 @@ import subprocess
 import pytest
 import serial
 
-import firmware
 import flash
+from common import firmware
 from fakes import bootloader
 
 CHIPS = list(bootloader.CHIPS)

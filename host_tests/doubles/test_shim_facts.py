@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-import rigs
+from common import rigs
 
-PROGRAM = Path(__file__).parent / "upy" / "socket_facts.py"
+PROGRAM = Path(__file__).resolve().parents[1] / "upy" / "socket_facts.py"
 
 FACTS = {
     "address_family": [2, 10],

@@ -8,9 +8,9 @@ import pytest
 
 import micropython
 import mp_runtime
-import rigs
 import uselect
 import usocket
+from common import rigs
 
 
 def test_shim_import_with_the_documented_path_works():

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-import rigs
+from common import rigs
 from servers import tls
 from servers.steps import Fin, Listen, Raw
 
-PROGRAM = Path(__file__).parent / "upy" / "tls_facts.py"
+PROGRAM = Path(__file__).resolve().parents[1] / "upy" / "tls_facts.py"
 
 FACTS = {
     "close_notify": (b"", None, None),

@@ -1,6 +1,6 @@
 """A board for tools/deploy.py whose power can fail at any write to its flash: MicroPython over littlefs in a file.
 
-It has the interface of tools/device.py, without mpremote between; each program meets a board that was just started.
+It has the interface of tools/common/remote_board.py, without mpremote between; each program meets a board that was just started.
 """
 
 import contextlib
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from mpremote.romfs import make_romfs
 
-import rigs
-from device import DeviceError
+from common import rigs
+from common.remote_board import DeviceError
 
 _PROGRAM = Path(__file__).parent / "flash_board_program.py"
 _CHUNK = 256  # what mpremote writes at once

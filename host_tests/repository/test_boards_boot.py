@@ -5,9 +5,8 @@ import subprocess
 
 import pytest
 
-import boards
-import rigs
-from programs import MICROPYTHONS
+from common import boards, rigs
+from support.programs import MICROPYTHONS
 
 _NETWORK = '''
 """Plays a port's network module; what is asked of it is printed as "asked: ..."."""

@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-import rigs
+from common import rigs
 
 PAGES = [path for folder in (".", "docs", "boards/*") for path in sorted(rigs.ROOT.glob(f"{folder}/*.md"))]
 TARGETS = re.findall(r"^([a-z-]+):", (rigs.ROOT / "Makefile").read_text(), re.MULTILINE)

@@ -4,11 +4,9 @@ import re
 
 import pytest
 
-import certificates
-import echo_server
-import rigs
-import samples
 import uwebsocket_config
+from common import certificates, echo_server, rigs
+from support import samples
 
 README = rigs.ROOT / "README.md"
 PROGRAMS = samples.programs(README)

@@ -5,17 +5,15 @@ import socket
 
 import pytest
 
-import demo
-import echo_server
 import fakes
-import rigs
-import samples
+from common import echo_server, rigs
 from servers import wire
+from support import samples
 
 FOLDER = rigs.DEVICE / "examples"
 PAYLOAD = bytes(range(256)) * 300
 
-on_micropython = pytest.mark.parametrize("interpreter", demo.HEAPS)
+on_micropython = pytest.mark.parametrize("interpreter", rigs.HEAPS)
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,7 @@ import sys
 
 import pytest
 
-import boards
-import rigs
+from common import boards, rigs
 
 _PORTS = {"stubs-esp8266": "esp8266", "stubs-esp32": "esp32"}
 _PROGRAMS = (*rigs.DEVICE.glob("uwebsocket_*.py"), *rigs.DEVICE.glob("examples/*.py"), boards.BOOT)

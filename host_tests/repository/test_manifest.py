@@ -2,8 +2,7 @@
 
 import pytest
 
-import build
-import rigs
+from common import compiler, rigs
 
 
 class Options:
@@ -30,10 +29,10 @@ def _frozen(**given):
     return found
 
 
-_CASES = {"by-itself": ({}, [build.MASKER]), "without-masker": ({"masker": False}, [])}
+_CASES = {"by-itself": ({}, [compiler.MASKER]), "without-masker": ({"masker": False}, [])}
 
 
 @pytest.mark.parametrize(("given", "more"), _CASES.values(), ids=list(_CASES))
 def test_manifest_included_freezes_all_modules_without_line_numbers(given, more):
-    names = [path.name for path in build.sources()] + more
+    names = [path.name for path in compiler.sources()] + more
     assert _frozen(**given) == dict.fromkeys(names, 3)

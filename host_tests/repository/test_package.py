@@ -5,11 +5,8 @@ import subprocess
 
 import pytest
 
-import board
-import build
 import dist
-import echo_server
-import rigs
+from common import compiler, echo_server, rigs, virtual_board
 from servers import files, git_hosts
 
 _TIMEOUT_S = 60
@@ -52,7 +49,7 @@ def flash(tmp_path):
 @pytest.fixture
 def mpremote(flash, request):
     """Run mpremote on a virtual board, by default on the interpreter nearest to one; gives what it says."""
-    with board.running("ESP32_GENERIC", flash, rig=getattr(request, "param", None)) as virtual:
+    with virtual_board.running("ESP32_GENERIC", flash, rig=getattr(request, "param", None)) as virtual:
 
         def run(*arguments, env=None):
             command = [str(rigs.VENV / "bin" / "mpremote"), "connect", virtual.port, *arguments]
@@ -68,7 +65,7 @@ def _urls(text):
 
 
 def _names(suffix, masker):
-    stems = [path.stem for path in build.sources()] + [build.MASKER.partition(".")[0]] * masker
+    stems = [path.stem for path in compiler.sources()] + [compiler.MASKER.partition(".")[0]] * masker
     return sorted(f"{stem}{suffix}" for stem in stems)
 
 

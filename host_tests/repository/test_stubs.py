@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-import rigs
+from common import rigs
 
 # Machine code, which CPython cannot import: it is compared as text.
 TEXT_ONLY = ("uwebsocket_mask",)

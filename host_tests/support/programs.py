@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-import rigs
+from common import rigs
 
-_FOLDER = Path(__file__).parent / "upy"
+_FOLDER = Path(__file__).resolve().parents[1] / "upy"
 _LONGEST_S = 120
 
 MICROPYTHONS = [name for name in rigs.INTERPRETERS if name != "cpython"]

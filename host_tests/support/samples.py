@@ -8,15 +8,14 @@ import re
 import subprocess
 import threading
 
-import build
 import demo
-import rigs
+from common import compiler, rigs
 
 URL = "ws://192.168.1.10:8080/"
 _LONGEST_S = 60
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
-build_once = functools.cache(build.build_all)
+build_once = functools.cache(compiler.build_all)
 
 
 def blocks(path):

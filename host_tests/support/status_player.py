@@ -5,11 +5,11 @@ import json
 import subprocess
 from pathlib import Path
 
-import rigs
+from common import rigs
 from servers import wire
 from servers.scenarios import ANYTHING, SCENARIOS
 
-_PROGRAM = Path(__file__).parent / "upy" / "status_program.py"
+_PROGRAM = Path(__file__).resolve().parents[1] / "upy" / "status_program.py"
 _BATCH_S = 240
 _HEAP = "64m"
 LONGEST_POLL_MS = 4000  # 50 ms are asked for; a poll that waits for the server waits for a time-out, 5 s or more

@@ -1,8 +1,8 @@
 """A client that talks wss on a scripted board: what the tests of TLS share."""
 
-from client_session import Session
 from fakes import Tls
 from fakes.tls import AUTHORITY
+from support.client_session import Session
 
 NAME, ADDRESS, PORT = "server.local", "10.0.0.2", 443
 URL = f"wss://{NAME}/"

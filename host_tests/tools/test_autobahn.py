@@ -11,9 +11,8 @@ import pytest
 from websockets.sync.server import serve
 
 import autobahn
-import generated
-import rigs
 from autobahn import Result
+from common import generated, rigs
 
 
 @pytest.mark.parametrize(

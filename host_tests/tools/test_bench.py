@@ -7,7 +7,7 @@ import pytest
 from websockets.frames import Frame, Opcode
 
 import bench
-import rigs
+from common import rigs
 from servers import wire
 
 

@@ -9,13 +9,10 @@ import time
 import pytest
 
 import board
-import build
-import demo
-import echo_server
-import rigs
-from terminal import Terminal
+from common import compiler, echo_server, rigs, virtual_board
+from support.terminal import Terminal
 
-on_each = pytest.mark.parametrize("rig", demo.HEAPS)
+on_each = pytest.mark.parametrize("rig", rigs.HEAPS)
 ON_32 = pytest.mark.parametrize("rig", ["micropython32"])
 
 
@@ -31,7 +28,7 @@ def run(rig, flash):
     """Return a function that runs a board of the test's interpreter, and its flash."""
 
     def run(**options):
-        return board.running(flash=flash, rig=rig, **options)
+        return virtual_board.running(flash=flash, rig=rig, **options)
 
     return run
 
@@ -339,7 +336,7 @@ _EXAMPLE = (
 @pytest.fixture
 def client(flash):
     """The compiled client in /lib."""
-    build.build_folder(build.sources(), flash / "lib")
+    compiler.build_folder(compiler.sources(), flash / "lib")
 
 
 @pytest.fixture(scope="module")
@@ -416,26 +413,26 @@ time.sleep(5)
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    monkeypatch.setattr(board, "FOLDER", tmp_path)
+    monkeypatch.setattr(virtual_board, "FOLDER", tmp_path)
 
 
 @on_each
 def test_board_of_a_name_runs_once_and_is_joined(here, rig):
-    assert board.running_port() is None and board.names() == []
-    with board.running(rig=rig) as one:
-        assert board.running_port() == one.port and board.names() == [board.DEFAULT]
-        with board.joined() as port:
+    assert virtual_board.running_port() is None and virtual_board.names() == []
+    with virtual_board.running(rig=rig) as one:
+        assert virtual_board.running_port() == one.port and virtual_board.names() == [virtual_board.DEFAULT]
+        with virtual_board.joined() as port:
             assert port == one.port
-        with pytest.raises(board.BoardError, match="runs already .try: PORT=virtual"), board.running(rig=rig):
+        with pytest.raises(virtual_board.BoardError, match="runs already .try: PORT=virtual"), virtual_board.running(rig=rig):
             pass
-    assert board.running_port() is None
-    with board.joined() as port:
-        assert board.running_port() == port
+    assert virtual_board.running_port() is None
+    with virtual_board.joined() as port:
+        assert virtual_board.running_port() == port
 
 
 def test_port_left_by_a_board_that_was_killed_is_not_taken(here):
-    board._lock_path(board.DEFAULT).write_text("/dev/pts/0")
-    assert board.running_port() is None
+    virtual_board._lock_path(virtual_board.DEFAULT).write_text("/dev/pts/0")
+    assert virtual_board.running_port() is None
 
 
 # ---- the program
@@ -469,13 +466,13 @@ def test_program_with_wrong_arguments_says_what_is_wrong(arguments, code, words,
 
 
 def test_program_without_micropython_says_what_to_do(monkeypatch, capfd):
-    monkeypatch.setattr(rigs, "missing", lambda: dict.fromkeys(demo.HEAPS, "broken"))
+    monkeypatch.setattr(rigs, "missing", lambda: dict.fromkeys(rigs.HEAPS, "broken"))
     assert board.main([]) == 1
     assert "(try: make setup)" in capfd.readouterr().err
 
 
 def test_program_while_the_board_runs_elsewhere_says_so(here, capfd):
-    with open(board._lock_path(board.DEFAULT), "w") as lock:
+    with open(virtual_board._lock_path(virtual_board.DEFAULT), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert board.main([]) == 1
     assert capfd.readouterr().err == "board: the virtual ESP8266_GENERIC runs already (try: PORT=virtual)\n"
@@ -483,4 +480,4 @@ def test_program_while_the_board_runs_elsewhere_says_so(here, capfd):
 
 def test_program_dry_run_starts_nothing(here, capfd):
     assert board.main(["--dry-run", "--on", "micropython64"]) == 0
-    assert board.running_port() is None and "heap 76 KiB" in capfd.readouterr().out
+    assert virtual_board.running_port() is None and "heap 76 KiB" in capfd.readouterr().out

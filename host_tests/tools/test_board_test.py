@@ -7,12 +7,8 @@ import types
 
 import pytest
 
-import board
 import board_test
-import board_test_server
-import build
-import device
-import loopback
+from common import board_test_server, board_tester, compiler, loopback, remote_board, virtual_board
 
 _NETWORK = {"up": True, "address": "127.0.0.1", "mask": "255.255.255.0", "rssi": -60}
 _PLAIN = {"echo_us": 4000, "sent": 200000, "received": 210000}
@@ -24,7 +20,7 @@ _FACTS = types.SimpleNamespace(
 
 
 class ScriptedBoard:
-    """A board that answers each program of tools/board_test/ with what the test says, the last answer again and again.
+    """A board that answers each program of tools/programs/board_test/ with what the test says, the last answer again and again.
 
     An answer that is an exception is raised; the client's files are those of this repository.
     """
@@ -35,7 +31,7 @@ class ScriptedBoard:
         self.virtual = virtual
         defaults = {"network": _NETWORK, "plain": _PLAIN, "import": _IMPORT, "kit": ""}
         self._answers = {
-            board_test.program(name): list(answer) if isinstance(answer, tuple) else [answer]
+            board_tester.program(name): list(answer) if isinstance(answer, tuple) else [answer]
             for name, answer in (defaults | answers).items()
         }
 
@@ -94,7 +90,7 @@ _BLAMED = {
     ),
     "lost-at-the-end": ({"plain": (_PLAIN, _TIMED_OUT)}, "network", "fails to connect", "firewall"),
     "client": ({"echo": _failed('no "receive" came')}, "client", "a bare socket works", "an issue with this table"),
-    "client-stuck": ({"echo": device.DeviceError("no answer (try: a reset)")}, "client", "echoes: no answer;", "issue"),
+    "client-stuck": ({"echo": remote_board.DeviceError("no answer (try: a reset)")}, "client", "echoes: no answer;", "issue"),
     "weak-signal": (
         {"echo": _failed('no "receive" came'), "network": _NETWORK | {"rssi": -85}},
         "client",
@@ -112,9 +108,9 @@ def test_fault_on_scripted_board_is_put_down_to_its_cause(answers, culprit, text
     host = answers.get("host")
     if host:
         monkeypatch.setattr(board_test_server, "Servers", _servers_at(host))
-    result = board_test.Report()
+    result = board_tester.Report()
     answers = _STEPS | {name: answer for name, answer in answers.items() if name != "host"}
-    board_test.examine(ScriptedBoard(**answers), host, list(_STEPS_PLAYED), result)
+    board_tester.examine(ScriptedBoard(**answers), host, list(_STEPS_PLAYED), result)
     assert result.verdict.culprit == culprit
     assert text in result.verdict.text
     assert remedy in result.verdict.remedy
@@ -143,9 +139,9 @@ _AFTER_A_FAILURE = {
 
 @pytest.mark.parametrize(("plain", "played"), _AFTER_A_FAILURE.values(), ids=list(_AFTER_A_FAILURE))
 def test_steps_after_a_failed_one_are_played_where_the_network_works(plain, played):
-    result = board_test.Report()
+    result = board_tester.Report()
     answers = _STEPS | {"echo": _failed("broken"), "plain": plain}
-    board_test.examine(ScriptedBoard(**answers), None, list(_STEPS_PLAYED), result)
+    board_tester.examine(ScriptedBoard(**answers), None, list(_STEPS_PLAYED), result)
     assert [outcome.step for outcome in result.outcomes] == played
 
 
@@ -157,7 +153,7 @@ _CLOSING = ["--only", "close codes"]
 @pytest.fixture(scope="module")
 def virtual(tmp_path_factory):
     """A virtual board with the client."""
-    with board.running(flash=tmp_path_factory.mktemp("board") / "flash") as one:
+    with virtual_board.running(flash=tmp_path_factory.mktemp("board") / "flash") as one:
         _give_client(one)
         yield one
 
@@ -165,7 +161,7 @@ def virtual(tmp_path_factory):
 def _give_client(one):
     shutil.rmtree(one.flash / "lib", ignore_errors=True)
     (one.flash / "lib").mkdir()
-    for path in build.build_all():
+    for path in compiler.build_all():
         shutil.copy(path, one.flash / "lib")
 
 
@@ -185,7 +181,7 @@ def _run(one, *arguments):
 def test_board_test_on_virtual_board_passes_every_step(virtual, capfd):
     assert _run(virtual) == 0
     output, errors = capfd.readouterr()
-    for name in (*(step.name for step in board_test.STEPS), board_test.PROMPT):
+    for name in (*(step.name for step in board_tester.STEPS), board_tester.PROMPT):
         assert f"| {name} |" in output
         assert f"board_test: {name}: " in errors
     assert "all 13 steps passed" in output
@@ -207,7 +203,7 @@ def _replace(name, text):
     def change(one, folder):
         source = folder / f"{name}.py"
         source.write_text(text)
-        build.compile_file(source, one.flash / "lib" / f"{name}.mpy")
+        compiler.compile_file(source, one.flash / "lib" / f"{name}.mpy")
 
     return change
 
@@ -241,7 +237,7 @@ _BROKEN = {
 
 @pytest.mark.parametrize(("change", "told"), _BROKEN.values(), ids=list(_BROKEN))
 def test_broken_board_fails_and_tells_the_culprit_in_one_line(change, told, breakable, tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr(board_test, "STEP_S", 5)
+    monkeypatch.setattr(board_tester, "STEP_S", 5)
     change(breakable, tmp_path)
     breakable.reset()
     assert _run(breakable, *_CLOSING) == 1
@@ -251,7 +247,7 @@ def test_broken_board_fails_and_tells_the_culprit_in_one_line(change, told, brea
 
 
 def test_board_that_restarts_goes_on_with_the_next_step(breakable, tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr(board_test, "STEP_S", 5)
+    monkeypatch.setattr(board_tester, "STEP_S", 5)
     _replace("uwebsocket_errors", "import machine\nmachine.reset()")(breakable, tmp_path)
     assert _run(breakable, *_CLOSING, "--only", "memory") == 1
     assert "| memory | 16 connections, 0 B lost |" in capfd.readouterr().out
@@ -278,8 +274,8 @@ def test_wifi_that_goes_in_the_middle_is_the_networks_fault(breakable, monkeypat
         breakable.wifi(False)
         return (servers.echo,)
 
-    handshake, *others = board_test.STEPS
-    monkeypatch.setattr(board_test, "STEPS", (dataclasses.replace(handshake, arguments=arguments), *others))
+    handshake, *others = board_tester.STEPS
+    monkeypatch.setattr(board_tester, "STEPS", (dataclasses.replace(handshake, arguments=arguments), *others))
     assert _run(breakable) == 1
     output, errors = capfd.readouterr()
     assert "| handshake | **failed**: " in output
@@ -304,7 +300,7 @@ def test_virtual_board_without_the_whole_client_gets_it_first(breakable, capfd):
 
 _UNUSABLE = {
     "no-port": (["--port", "/dev/no-such-port"], "board_test: no board on /dev/no-such-port (try: make ports)"),
-    "no-board": (["--port", "virtual", "--board", "NONE"], "(try: tools/boards.py)"),
+    "no-board": (["--port", "virtual", "--board", "NONE"], "(try: make boards)"),
 }
 
 

@@ -8,8 +8,7 @@ import jsonschema
 import pytest
 from esptool.targets import CHIP_DEFS
 
-import boards
-import build
+from common import boards, compiler
 
 NAMES = (
     "ESP32_GENERIC", "ESP32_GENERIC_C3", "ESP32_GENERIC_C6", "ESP32_GENERIC_S2", "ESP32_GENERIC_S3", "ESP8266_GENERIC",
@@ -78,7 +77,7 @@ def test_machine_code_is_that_of_the_core(name):
     board = boards.load(name)
     core = {"esp8266": "xtensa", "esp32c3": "rv32imc", "esp32c6": "rv32imc"}
     assert board.march == core.get(board.chip, "xtensawin")
-    assert board.march in build.ARCHITECTURES
+    assert board.march in compiler.ARCHITECTURES
 
 
 @EVERY_BOARD

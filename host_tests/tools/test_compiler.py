@@ -1,11 +1,11 @@
-"""tools/build.py: the .mpy files that a board gets."""
+"""tools/common/compiler.py and tools/build.py: the .mpy files that a board gets."""
 
 import subprocess
 
 import pytest
 
 import build
-import rigs
+from common import compiler, rigs
 
 MICROPYTHONS = [name for name in rigs.available() if name != "cpython"]
 
@@ -20,7 +20,7 @@ def device(tmp_path, monkeypatch):
     (tmp_path / "device" / "one.py").write_text("NAME = 'one'\n")
     (tmp_path / "device" / "two.py").write_text("import one\nassert False\n")
     (tmp_path / "device" / "manifest.py").write_text("module('one.py')\n")
-    (tmp_path / "device" / build.MASKER).write_text(
+    (tmp_path / "device" / compiler.MASKER).write_text(
         "import micropython\n\n\n@micropython.viper\ndef first(data: ptr8) -> int:\n    return data[0]\n"
     )
     return tmp_path / "device"
@@ -50,9 +50,9 @@ def test_main_dry_run_names_the_sources_and_builds_nothing(device, tmp_path, cap
 
 
 def test_build_of_removed_module_removes_its_mpy(device, tmp_path):
-    build.build_all()
+    compiler.build_all()
     (device / "two.py").unlink()
-    build.build_all()
+    compiler.build_all()
     assert names(tmp_path / "build" / "mpy") == ["one.mpy"]
 
 
@@ -64,7 +64,7 @@ def test_main_syntax_error_fails_and_names_the_file(device, tmp_path, capsys):
 
 
 def test_compile_file_output_holds_no_path_of_this_machine(device, tmp_path):
-    build.compile_file(device / "one.py", tmp_path / "one.mpy")
+    compiler.compile_file(device / "one.py", tmp_path / "one.mpy")
     content = (tmp_path / "one.mpy").read_bytes()
     assert b"one" in content and b"one.py" not in content
     assert str(tmp_path).encode() not in content
@@ -72,7 +72,7 @@ def test_compile_file_output_holds_no_path_of_this_machine(device, tmp_path):
 
 @pytest.mark.parametrize("name", MICROPYTHONS)
 def test_built_modules_on_interpreter_import_with_their_masker(device, name):
-    build.build_all([rigs.arch(name)])
+    compiler.build_all([rigs.arch(name)])
     program = "import two, uwebsocket_mask; print(two.one.NAME, uwebsocket_mask.first(b'*'))"
     env = rigs.device_env(name, built=True, masker=True)
     done = subprocess.run([*rigs.command(name), "-c", program], env=env, capture_output=True, text=True, timeout=30)

@@ -3,8 +3,7 @@
 import pytest
 
 import demo
-import echo_server
-import rigs
+from common import echo_server, rigs
 
 _EVENTS = [
     '"connection"',
@@ -28,11 +27,11 @@ def _assert_in_order(events, output):
         assert position >= 0, f"{event} is not in its place:\n{output}"
 
 
-@pytest.mark.parametrize("rig", demo.HEAPS)
+@pytest.mark.parametrize("rig", rigs.HEAPS)
 def test_demo_on_own_server_shows_every_event(rig, capfd):
     assert demo.main(["--on", rig]) == 0
     output = capfd.readouterr().out
-    _assert_in_order([f"heap {demo.HEAPS[rig][:-1]} KiB", *_EVENTS, *_OWN_SERVER, *_REFUSED], output)
+    _assert_in_order([f"heap {rigs.HEAPS[rig][:-1]} KiB", *_EVENTS, *_OWN_SERVER, *_REFUSED], output)
 
 
 def test_demo_on_named_server_leaves_out_what_only_its_own_does(capfd):
@@ -64,6 +63,6 @@ def test_demo_with_a_server_that_does_not_echo_fails(capfd):
 
 
 def test_demo_without_micropython_says_what_to_do(monkeypatch, capfd):
-    monkeypatch.setattr(rigs, "missing", lambda: dict.fromkeys(demo.HEAPS, "broken"))
+    monkeypatch.setattr(rigs, "missing", lambda: dict.fromkeys(rigs.HEAPS, "broken"))
     assert demo.main([]) == 1
     assert "(try: make setup)" in capfd.readouterr().err

@@ -9,13 +9,9 @@ import types
 
 import pytest
 
-import boards
-import build
 import deploy
-import device
-import payload
-import rigs
-from device import DeviceError
+from common import boards, compiler, deployment, payload, remote_board, rigs
+from common.remote_board import DeviceError
 from fakes import flash_board
 
 MICROPYTHONS = [name for name in rigs.available() if name != "cpython"]
@@ -45,9 +41,9 @@ class Case:
     def run(self, **chosen):
         self.said.clear()
         self.board.resets.clear()
-        deploy.Deployment(self.board, options(**chosen), self.scratch, self.said.append).run()
+        deployment.Deployment(self.board, options(**chosen), self.scratch, self.said.append).run()
 
-    def fails(self, text, error=deploy.DeployError, **chosen):
+    def fails(self, text, error=deployment.DeployError, **chosen):
         """Deploy, which must fail with a text that ends in a remedy, and must leave the board as it is."""
         before = self.board.image()
         with pytest.raises(error, match=text) as failure:
@@ -70,14 +66,14 @@ class Case:
 
 
 @functools.cache
-def compiled(*architectures, build_all=build.build_all):
+def compiled(*architectures, build_all=compiler.build_all):
     return build_all(architectures)
 
 
 @pytest.fixture(autouse=True)
 def compile_once(monkeypatch):
     """Let these many deploys compile but once."""
-    monkeypatch.setattr(build, "build_all", lambda architectures=(): list(compiled(*architectures)))
+    monkeypatch.setattr(compiler, "build_all", lambda architectures=(): list(compiled(*architectures)))
 
 
 @pytest.fixture
@@ -158,7 +154,7 @@ def test_deploy_over_plain_files_removes_them_and_keeps_those_of_others(case, cl
 def test_deploy_of_plain_files_replaces_the_compiled_ones(case):
     case.run()
     case.run(source=True)
-    assert set(case.modules()) == {path.name for path in build.sources()}
+    assert set(case.modules()) == {path.name for path in compiler.sources()}
     assert "12 modules" not in case.said[1] and "plain .py" in case.said[1]
 
 
@@ -219,7 +215,7 @@ def test_deploy_that_finds_the_flash_full_leaves_the_old_client(case, client, mo
     for name, data in before.items():
         case.board.write(f"/lib/{name}", data)
     case.fill(4)
-    monkeypatch.setattr(deploy, "parts", lambda copies, *_: [list(copies)])  # as if there were room
+    monkeypatch.setattr(deployment, "parts", lambda copies, *_: [list(copies)])  # as if there were room
     with pytest.raises(DeviceError, match="28|ENOSPC"):
         case.run()
     assert case.modules() == {name: hashlib.sha256(data).hexdigest() for name, data in before.items()}
@@ -228,31 +224,31 @@ def test_deploy_that_finds_the_flash_full_leaves_the_old_client(case, client, mo
 def test_deploy_of_damaged_bytes_replaces_nothing(case, client, monkeypatch):
     write = case.board.write
     monkeypatch.setattr(case.board, "write", lambda path, data: write(path, data.replace(b"websocket", b"webs\0cket")))
-    with pytest.raises(deploy.DeployError, match=r"not as it was sent: /lib/.*\(try: make deploy again"):
+    with pytest.raises(deployment.DeployError, match=r"not as it was sent: /lib/.*\(try: make deploy again"):
         case.run()
     assert not set(case.modules()) & set(client)
 
 
 def test_deploy_without_a_file_system_is_refused(case, monkeypatch):
-    monkeypatch.setattr(deploy, "_ROOM", "print((0, 0))")
+    monkeypatch.setattr(deployment, "_ROOM", "print((0, 0))")
     case.fails(r"no file system \(try: make flash with another variant\)")
 
 
 def test_deploy_to_a_board_that_answers_nothing_is_refused(case, monkeypatch):
-    monkeypatch.setattr(deploy, "_ROOM", "print('busy')")
+    monkeypatch.setattr(deployment, "_ROOM", "print('busy')")
     case.fails(r"does not answer what it is asked \(try: make repl, and Ctrl-C there\)")
 
 
 def test_deploy_of_a_client_that_does_not_import_fails(case, client, monkeypatch):
     monkeypatch.setattr(payload, "client", lambda *_: ({"uwebsocket_client.mpy": client["uwebsocket_client.mpy"]}, ""))
-    with pytest.raises(deploy.DeployError, match=r"cannot import the client: ImportError.*\(try: make deploy again"):
+    with pytest.raises(deployment.DeployError, match=r"cannot import the client: ImportError.*\(try: make deploy again"):
         case.run()
 
 
 def test_deploy_of_a_client_too_large_for_the_heap_names_the_remedies(case):
-    with pytest.raises(deploy.DeployError, match=r"cannot import .*MemoryError.*\(try: --romfs, or --freeze\)"):
-        deploy.Deployment(case.board, options(), case.scratch, print)._judge(
-            deploy.Heap(1, 1, False, "", "MemoryError('memory allocation failed')", "")
+    with pytest.raises(deployment.DeployError, match=r"cannot import .*MemoryError.*\(try: --romfs, or --freeze\)"):
+        deployment.Deployment(case.board, options(), case.scratch, print)._judge(
+            deployment.Heap(1, 1, False, "", "MemoryError('memory allocation failed')", "")
         )
 
 
@@ -264,14 +260,14 @@ HIDDEN = {
 
 @pytest.mark.parametrize(("path", "remedy"), HIDDEN.values(), ids=HIDDEN)
 def test_deploy_below_another_client_says_which_is_used(case, path, remedy):
-    with pytest.raises(deploy.DeployError, match=rf"imports {path}, which comes before /lib \(try: {remedy}\)"):
-        deploy.Deployment(case.board, options(), case.scratch, print)._judge(deploy.Heap(9, 1, False, path, "", ""))
+    with pytest.raises(deployment.DeployError, match=rf"imports {path}, which comes before /lib \(try: {remedy}\)"):
+        deployment.Deployment(case.board, options(), case.scratch, print)._judge(deployment.Heap(9, 1, False, path, "", ""))
 
 
 def test_deploy_beside_a_running_main_says_what_is_left(case):
     said = []
-    heap = deploy.Heap(9000, 8000, True, "/lib/uwebsocket_client.mpy", "", "")
-    deploy.Deployment(case.board, options(), case.scratch, said.append)._judge(heap)
+    heap = deployment.Heap(9000, 8000, True, "/lib/uwebsocket_client.mpy", "", "")
+    deployment.Deployment(case.board, options(), case.scratch, said.append)._judge(heap)
     assert said == ["heap: 8000 B free beside main.py, which has imported the client already"]
 
 
@@ -330,7 +326,7 @@ def two_modules(folder, version, end="py"):
         files[f"{name}.{end}"] = source
         if end == "mpy":
             files[f"{name}.mpy"] = folder / f"{name}.mpy"
-            build.compile_file(source, folder / f"{name}.mpy")
+            compiler.compile_file(source, folder / f"{name}.mpy")
     return files
 
 
@@ -441,7 +437,7 @@ def test_romfs_with_files_of_others_is_kept_unless_forced(rom_case, tmp_path, cl
 
 def test_deploy_to_lib_with_the_client_in_romfs_says_which_is_used(rom_case):
     rom_case.run(romfs=True)
-    with pytest.raises(deploy.DeployError, match=r"imports /rom/lib/uwebsocket_client.mpy, which comes before /lib"):
+    with pytest.raises(deployment.DeployError, match=r"imports /rom/lib/uwebsocket_client.mpy, which comes before /lib"):
         rom_case.run()
 
 
@@ -463,7 +459,7 @@ def opened(monkeypatch, tmp_path):
             cases[port] = Case(folder)
         yield cases[port].board
 
-    monkeypatch.setattr(device, "opened", find)
+    monkeypatch.setattr(remote_board, "opened", find)
     return cases
 
 
@@ -483,18 +479,18 @@ def test_main_without_a_board_ends_with_1_and_the_remedy(opened, capsys):
 
 
 def test_main_to_all_boards_names_each_line_and_fails_where_one_does(opened, monkeypatch, capsys):
-    monkeypatch.setattr(device, "serial_ports", connected("one", "two"))
+    monkeypatch.setattr(remote_board, "serial_ports", connected("one", "two"))
     assert deploy.main(["--all"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert {line.split(": ")[0] for line in lines} == {"one", "two"} and len(lines) == 2 * 15
     assert opened["one"].modules() == opened["two"].modules() != {}
-    monkeypatch.setattr(device, "serial_ports", connected("one", "gone"))
+    monkeypatch.setattr(remote_board, "serial_ports", connected("one", "gone"))
     assert deploy.main(["--all"]) == 1
     assert capsys.readouterr().err == "deploy: gone: no board on gone (try: make ports)\n"
 
 
 def test_main_to_all_of_no_boards_fails(monkeypatch, capsys):
-    monkeypatch.setattr(device, "serial_ports", connected())
+    monkeypatch.setattr(remote_board, "serial_ports", connected())
     assert deploy.main(["--all"]) == 1
     assert capsys.readouterr().err == "deploy: no board is connected (try: make ports)\n"
 

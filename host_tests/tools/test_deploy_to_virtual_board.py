@@ -10,13 +10,8 @@ import types
 
 import pytest
 
-import board as virtual_board
-import build
 import deploy
-import device
-import echo_server
-import payload
-import rigs
+from common import compiler, deployment, echo_server, payload, remote_board, rigs, virtual_board
 
 FAKES = rigs.ROOT / "host_tests" / "fakes"
 _LONGEST_S = 60
@@ -50,7 +45,7 @@ def installed(flash):
 
 
 def built():
-    return {path.name: payload.digest(path) for path in build.build_all([rigs.arch(virtual_board.demo.choose_rig())])}
+    return {path.name: payload.digest(path) for path in compiler.build_all([rigs.arch(virtual_board.demo.choose_rig())])}
 
 
 def eventually(condition):
@@ -61,7 +56,7 @@ def eventually(condition):
 
 
 def run(program, port):
-    with device.opened(port) as opened:
+    with remote_board.opened(port) as opened:
         return opened.exec(program).splitlines()
 
 
@@ -119,7 +114,7 @@ def test_deploy_to_a_flash_that_fills_up_leaves_nothing_behind(flash, monkeypatc
         assert deploy.main(["--port", board.port]) == 1
         assert capsys.readouterr().err.startswith("deploy: the flash is full: 20 KiB to copy, 16 KiB free (try: ")
         assert list(flash.iterdir()) == []
-        monkeypatch.setattr(deploy, "parts", lambda copies, *_: [list(copies)])  # as if there were room
+        monkeypatch.setattr(deployment, "parts", lambda copies, *_: [list(copies)])  # as if there were room
         assert deploy.main(["--port", board.port]) == 1
         assert capsys.readouterr().err.startswith(f"deploy: the flash of the board on {board.port} is full (try: ")
     assert list((flash / "lib").iterdir()) == []
@@ -131,7 +126,7 @@ def test_deploy_to_all_boards_at_once_reaches_each(tmp_path, monkeypatch, capsys
         virtual_board.running("ESP32_GENERIC", flash=tmp_path / "two") as two,
     ):
         found = [types.SimpleNamespace(device=board.port) for board in (one, two)]
-        monkeypatch.setattr(device, "serial_ports", lambda: found)
+        monkeypatch.setattr(remote_board, "serial_ports", lambda: found)
         assert deploy.main(["--all"]) == 0
         labels = {line.split(": ")[0] for line in capsys.readouterr().out.splitlines()}
         assert labels == {os.path.basename(board.port) for board in (one, two)}

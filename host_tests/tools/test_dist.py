@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-import boards
 import dist
-import rigs
+from common import boards, rigs
 
 _RELEASE = f"uwebsocket-{dist.version()}"
 _TIMEOUT_S = 120
@@ -25,7 +24,7 @@ def _project(folder):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(rigs.ROOT / name, folder / name)
     (folder / "tools").mkdir()
-    for path in [*rigs.ROOT.glob("tools/*.py"), rigs.ROOT / "pyproject.toml"]:
+    for path in [*rigs.ROOT.glob("tools/**/*.py"), rigs.ROOT / "pyproject.toml"]:
         shutil.copyfile(path, folder / path.relative_to(rigs.ROOT))
     for name in (".venv", ".rigs"):
         (folder / name).symlink_to(rigs.ROOT / name)

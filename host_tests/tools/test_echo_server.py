@@ -1,4 +1,4 @@
-"""The well-behaved server of tools/echo_server.py."""
+"""The well-behaved server of tools/common/echo_server.py."""
 
 import hashlib
 import signal
@@ -13,8 +13,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-import certificates
-import echo_server
+from common import certificates, echo_server
 
 _TOOL = Path(echo_server.__file__)
 

@@ -1,4 +1,4 @@
-"""tools/faults.py and tools/fault_proxy.py: the proxy, the verdict, and many short rounds on every interpreter."""
+"""tools/faults.py and tools/common/fault_proxy.py: the proxy, the verdict, and many short rounds on every interpreter."""
 
 import contextlib
 import socket
@@ -6,10 +6,9 @@ import threading
 
 import pytest
 
-import fault_proxy
 import faults
-import rigs
-from fault_proxy import Fault, Pause, Plan
+from common import fault_proxy, rigs
+from common.fault_proxy import Fault, Pause, Plan
 from servers import wire
 
 SEED = 20

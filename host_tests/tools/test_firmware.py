@@ -1,16 +1,14 @@
-"""tools/firmware.py: what is a whole firmware, which one a board needs, and downloads from a server on loopback."""
+"""tools/common/firmware.py: what is a whole firmware, which one a board needs, and downloads from a server on loopback."""
 
 import contextlib
 import hashlib
 
 import pytest
 
-import boards
-import firmware
-import firmware_images
-import rigs
-from firmware_images import flipped, save
+from common import boards, firmware, rigs
 from servers import files
+from support import firmware_images
+from support.firmware_images import flipped, save
 
 NAMES = {"esp8266": "ESP8266_GENERIC", "esp32": "ESP32_GENERIC"}
 WHOLE = {chip: firmware_images.build(chip) for chip in firmware_images.CHIPS}

@@ -13,12 +13,12 @@ import types
 import pytest
 import serial
 
-import firmware_images
 import flash
-import rigs
+from common import rigs
 from fakes import bootloader
-from firmware_images import flipped, save
 from servers import files
+from support import firmware_images
+from support.firmware_images import flipped, save
 
 BY_HAND = ["--before", "no-reset", "--after", "soft-reset", "--no-stub"]  # all that a pseudo-terminal can
 NAMES = {"esp8266": "ESP8266_GENERIC", "esp32": "ESP32_GENERIC"}

@@ -3,9 +3,8 @@
 import pytest
 
 import fuzz
-import fuzz_targets
-import install
 import uwebsocket_protocol
+from common import fuzz_targets, install
 from upy import handshake_player, protocol_player
 from upy.handshake_cases import ACCEPT
 

@@ -1,14 +1,11 @@
-"""tools/payload.py: what a board is given."""
+"""tools/common/payload.py: what a board is given."""
 
 import ast
 import types
 
 import pytest
 
-import boards
-import build
-import payload
-import rigs
+from common import boards, compiler, payload, rigs
 
 URL = "wss://host.example:99/"
 STOCK_BOOT = """# This file is executed on every boot (including wake-boot from deepsleep)
@@ -41,7 +38,7 @@ CLIENTS = {
 @pytest.mark.parametrize(("told", "source", "end", "masker", "text"), CLIENTS.values(), ids=CLIENTS)
 def test_client_for_a_board_is_what_it_can_load(told, source, end, masker, text):
     files, said = payload.client(told, source)
-    names = {f"{path.stem}.{end}" for path in build.sources()} | ({payload.MASKER} if masker else set())
+    names = {f"{path.stem}.{end}" for path in compiler.sources()} | ({payload.MASKER} if masker else set())
     assert set(files) == names <= set(payload.names())
     assert text in said
     assert all(path.name == name for name, path in files.items())

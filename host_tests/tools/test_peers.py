@@ -7,10 +7,8 @@ import sys
 
 import pytest
 
-import generated
-import loopback
 import peers
-import rigs
+from common import generated, loopback, rigs
 
 SCHEMES = ("ws", "wss")
 PLAYED = [

@@ -1,4 +1,4 @@
-"""tools/install.py, tools/rigs.py and tools/setup.py: what comes from where, and what happens when that fails."""
+"""tools/common/install.py, tools/common/rigs.py and tools/setup.py: what comes from where, and what happens when that fails."""
 
 import ast
 import hashlib
@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-import install
-import rigs
 import setup
+from common import install, rigs
 
 SUITES = ["first", "second"]
 

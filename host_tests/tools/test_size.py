@@ -1,34 +1,34 @@
-"""tools/sizes.py: the arithmetic, the server behind it, the verdict."""
+"""tools/size.py: the arithmetic, the server behind it, the verdict."""
 
 import json
 
 import pytest
+import size
 from websockets.sync.client import connect
 
-import rigs
-import sizes
+from common import rigs
 
-ROW = sizes.Row("some memory", lambda measure: 0, limit=2048, goal=1024, unit="KiB")
+ROW = size.Row("some memory", lambda measure: 0, limit=2048, goal=1024, unit="KiB")
 
 
 @pytest.fixture(scope="module")
 def server():
-    with sizes.loopback_server() as url:
+    with size.loopback_server() as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def tls_server():
-    with sizes.tls_server() as url:
+    with size.tls_server() as url:
         yield url
 
 
 def needs(least):
     """Return an attempt that fails below `least`."""
 
-    def attempt(size):
-        if size < least:
-            raise sizes.MeasureError(f"{size} is too little")
+    def attempt(heap):
+        if heap < least:
+            raise size.MeasureError(f"{heap} is too little")
 
     return attempt
 
@@ -38,12 +38,12 @@ def needs(least):
     [(0, 256), (256, 256), (257, 512), (1000, 1024), (4095, 4096), (4096, 4096)],
 )
 def test_smallest_attempt_that_succeeds_is_found(least, found):
-    assert sizes.smallest(needs(least), 256, 4096, 256) == found
+    assert size.smallest(needs(least), 256, 4096, 256) == found
 
 
 def test_smallest_nothing_succeeds_tells_the_cause():
-    with pytest.raises(sizes.MeasureError, match="4096 is too little"):
-        sizes.smallest(needs(5000), 256, 4096, 256)
+    with pytest.raises(size.MeasureError, match="4096 is too little"):
+        size.smallest(needs(5000), 256, 4096, 256)
 
 
 @pytest.mark.parametrize(
@@ -52,13 +52,13 @@ def test_smallest_nothing_succeeds_tells_the_cause():
     ids=["below", "at the limit", "above", "failed"],
 )
 def test_broken_of_figure_compares_with_the_limit(figure, failure, is_broken):
-    assert bool(sizes.broken([(ROW, figure, failure)])) is is_broken
+    assert bool(size.broken([(ROW, figure, failure)])) is is_broken
 
 
 def test_broken_of_row_without_a_limit_takes_any_figure():
-    row = sizes.Row("some memory", lambda measure: 0, limit=None, goal=None)
-    assert sizes.broken([(row, 9999, None)]) == []
-    assert sizes.broken([(row, None, "MemoryError")]) == ["some memory: failed: MemoryError"]
+    row = size.Row("some memory", lambda measure: 0, limit=None, goal=None)
+    assert size.broken([(row, 9999, None)]) == []
+    assert size.broken([(row, None, "MemoryError")]) == ["some memory: failed: MemoryError"]
 
 
 @pytest.mark.parametrize(
@@ -66,11 +66,11 @@ def test_broken_of_row_without_a_limit_takes_any_figure():
     [("KiB", 11520, "11.25 KiB"), ("B", 0, "0 B"), ("B", None, ""), ("", 3, "3")],
 )
 def test_row_text_of_figure_has_its_unit(unit, figure, text):
-    assert sizes.Row("row", lambda measure: 0, 1, 1, unit).text(figure) == text
+    assert size.Row("row", lambda measure: 0, 1, 1, unit).text(figure) == text
 
 
 def test_rows_are_unique_and_no_goal_is_above_its_limit():
-    rows = sizes.rows(1000)
+    rows = size.rows(1000)
     assert len({row.what for row in rows}) == len(rows)
     for row in rows:
         assert row.goal is None or row.goal <= row.limit
@@ -110,8 +110,8 @@ def figures(monkeypatch, tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text("# Title\n\n<!-- size:begin -->\nold\n<!-- size:end -->\n")
     results = []
-    monkeypatch.setattr(sizes, "README", readme)
-    monkeypatch.setattr(sizes, "measure_all", lambda interpreter, rounds: results)
+    monkeypatch.setattr(size, "README", readme)
+    monkeypatch.setattr(size, "measure_all", lambda interpreter, rounds: results)
     return results, readme
 
 
@@ -120,8 +120,8 @@ def test_main_with_limit_returns_the_verdict_and_writes_nothing(figures, capsys,
     results, readme = figures
     results.append((ROW, figure, None))
     before = readme.read_text()
-    assert sizes.main([]) == code
-    told = "sizes: some memory: 2.00098 KiB, the limit is 2 KiB (try: make size on the change before)\n"
+    assert size.main([]) == code
+    told = "size: some memory: 2.00098 KiB, the limit is 2 KiB (try: make size on the change before)\n"
     assert capsys.readouterr().err == (told if code else "")
     assert readme.read_text() == before
 
@@ -130,7 +130,7 @@ def test_main_with_limit_returns_the_verdict_and_writes_nothing(figures, capsys,
 def test_main_write_puts_the_table_and_its_origin_into_the_readme(figures, figure, code):
     results, readme = figures
     results.append((ROW, figure, None))
-    assert sizes.main(["--write"]) == code
+    assert size.main(["--write"]) == code
     text = readme.read_text()
     assert f"| some memory | {ROW.text(figure)} | 2 KiB | 1 KiB |" in text
     assert "`make size`, MicroPython" in text
@@ -140,27 +140,27 @@ def test_main_write_puts_the_table_and_its_origin_into_the_readme(figures, figur
 def test_main_json_prints_bytes(figures, capsys):
     results, _ = figures
     results.append((ROW, 1536, None))
-    assert sizes.main(["--json"]) == 0
+    assert size.main(["--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)["rows"]
     assert row == {"what": "some memory", "measured": 1536, "limit": 2048, "goal": 1024, "failure": None}
 
 
 def test_main_few_rounds_is_a_usage_error(capsys):
     with pytest.raises(SystemExit) as stopped:
-        sizes.main(["--rounds", "10"])
+        size.main(["--rounds", "10"])
     assert stopped.value.code == 2
 
 
 @pytest.mark.parametrize("interpreter", [name for name in rigs.available() if name != "cpython"])
 def test_measure_on_interpreter_gives_figures_and_failures(server, tls_server, interpreter):
-    measure = sizes.Measure(interpreter, server, tls_server, rounds=100)
-    assert 0 < measure.kept_by_import() < 64 * sizes.KIB
-    assert 0 < measure.kept_by_config() < 64 * sizes.KIB
-    assert 0 < measure.kept_by_reconnecting() < 64 * sizes.KIB
-    assert 0 < measure.kept_by_tls() < 64 * sizes.KIB
+    measure = size.Measure(interpreter, server, tls_server, rounds=100)
+    assert 0 < measure.kept_by_import() < 64 * size.KIB
+    assert 0 < measure.kept_by_config() < 64 * size.KIB
+    assert 0 < measure.kept_by_reconnecting() < 64 * size.KIB
+    assert 0 < measure.kept_by_tls() < 64 * size.KIB
     growth, leaked = measure.growth_by_reconnects
     assert growth <= 0 and leaked == 0
-    with pytest.raises(sizes.MeasureError, match="no module named"):
+    with pytest.raises(size.MeasureError, match="no module named"):
         measure._program("size_absent", "/echo")
-    with pytest.raises(sizes.MeasureError, match="MemoryError|memory"):
+    with pytest.raises(size.MeasureError, match="MemoryError|memory"):
         measure._program("size_echo", "/echo", 100, heap=2048)

@@ -5,12 +5,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-import chart
 import demo
-import rigs
 import soak
-import soak_server
-from soak_server import ENDINGS, Seen
+from common import chart, rigs, soak_server
+from common.soak_server import ENDINGS, Seen
 
 _SHORT = ["--minutes", "0.4"]
 

@@ -23,7 +23,7 @@ from websockets.exceptions import ProtocolError
 from websockets.frames import Opcode
 from websockets.server import ServerProtocol
 
-import echo_server
+from common import echo_server
 
 _CONNECTION_S = 60  # the longest silence of a board
 _LOOK_S = 0.05

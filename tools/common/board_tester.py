@@ -4,7 +4,6 @@ Before and after, and when a step fails, the board talks to this computer throug
 cannot do either is the network's fault, everything else the client's.
 """
 
-import argparse
 import contextlib
 import datetime
 import hashlib
@@ -15,19 +14,13 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import serial  # comes with mpremote
 
-import board_test_server
-import build
-import deploy
-import device
-import payload
-import report
-import rigs
+from common import board_test_server, deployment, payload, remote_board, report, rigs
 
-PROGRAMS = rigs.ROOT / "tools" / "board_test"
+PROGRAMS = rigs.ROOT / "tools" / "programs" / "board_test"
 
 STEP_S = 90
 _PROMPT_S = 10
@@ -89,7 +82,7 @@ class StepFailed(Exception):
 
 @dataclass(frozen=True)
 class Step:
-    """A program of tools/board_test/: what it is given, and how what it returns is told."""
+    """A program of tools/programs/board_test/: what it is given, and how what it returns is told."""
 
     name: str
     program: str
@@ -192,7 +185,7 @@ class Prompt:
     """The board's prompt as a user has it: over the serial line, without mpremote; a context manager."""
 
     def __init__(self, port):
-        self._serial = serial.Serial(port, device.BAUD, timeout=0.05, exclusive=True)
+        self._serial = serial.Serial(port, remote_board.BAUD, timeout=0.05, exclusive=True)
         self._said = ""
 
     def __enter__(self):
@@ -243,7 +236,7 @@ def type_example(port, servers):
 
 
 def program(name):
-    """Return the text of a program of tools/board_test/."""
+    """Return the text of a program of tools/programs/board_test/."""
     return (PROGRAMS / f"{name}_program.py").read_text()
 
 
@@ -271,7 +264,7 @@ class Tester:
         """Return what the board says of importing the client."""
         try:
             return self.ask("import")
-        except device.DeviceError as error:  # MicroPython reads a file that is cut off for ever
+        except remote_board.DeviceError as error:  # MicroPython reads a file that is cut off for ever
             return {"failed": _without_remedy(error)}
 
     def start(self):
@@ -282,7 +275,7 @@ class Tester:
         """Run a step; return its Outcome."""
         try:
             said = self._run(step.program, "kit.run(step, {!r})", step.arguments(self.servers))
-        except (device.DeviceError, StepFailed) as error:
+        except (remote_board.DeviceError, StepFailed) as error:
             return Outcome(step.name, False, _without_remedy(error))
         outcome = Outcome(step.name, "result" in said, said.get("failed"), said["ms"], said["free"])
         if outcome.passed:
@@ -376,7 +369,8 @@ def _same_network(host, network):
     return True
 
 
-def _say(text):
+def say(text):
+    """Tell what happens, beside the table."""
     print(f"board_test: {text}", file=sys.stderr, flush=True)
 
 
@@ -385,7 +379,7 @@ def import_client(tester):
     told = tester.import_client()
     if "missing" in told and tester.board.virtual:
         with contextlib.redirect_stdout(sys.stderr):
-            deploy.main(["--port", tester.board.port])
+            deployment.deploy(tester.board.port, deployment.Options())
         told = tester.import_client()
     return told
 
@@ -433,9 +427,9 @@ def _play_all(tester, only, result):
             continue
         outcome = play()
         if outcome.passed:
-            _say(f"{name}: {outcome.text}")
+            say(f"{name}: {outcome.text}")
         else:
-            _say(f"{name}: FAILED: {outcome.text}")
+            say(f"{name}: FAILED: {outcome.text}")
         result.outcomes.append(outcome)
         if outcome.passed:
             continue
@@ -483,37 +477,3 @@ def table(result):
         parts.append(report.markdown(["step", "result", "time", "free heap"], steps))
     parts.append(str(result.verdict) if result.verdict else f"all {len(steps)} steps passed")
     return "\n\n".join(parts)
-
-
-def main(argv=None):
-    """Run the test; see --help."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    device.add_port_argument(parser)
-    parser.add_argument("--host", help="this computer's address, as the board sees it (default: found by itself)")
-    parser.add_argument("--only", action="append", choices=[*[step.name for step in STEPS], PROMPT], default=[],
-                        metavar="STEP", help="run only this step; repeat for more")  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
-    options = parser.parse_args(argv)
-    result = Report()
-    failure = None
-    try:
-        with device.opened(options.port, options.board) as board:
-            examine(board, options.host, options.only, result)
-    except (device.DeviceError, StepFailed, build.BuildError, rigs.RigMissing) as error:
-        failure = str(error)
-    except OSError as error:
-        failure = f"{options.host}: {error.strerror} (try: --host with an address of this computer)"
-    except KeyboardInterrupt:
-        failure = "interrupted (try: make board-test again)"
-    if options.json:
-        print(json.dumps(asdict(result) | {"failure": failure}, indent=2))
-    elif result.outcomes:
-        print(table(result))
-    failure = failure or result.verdict
-    if failure:
-        _say(failure)
-    return 1 if failure else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

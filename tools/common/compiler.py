@@ -1,14 +1,12 @@
 """Compile the device code to .mpy: build/mpy/, and the viper masker per architecture to build/mpy-<arch>/."""
 
-import argparse
 import os
 import re
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-import rigs
+from common import rigs
 
 MASKER = "uwebsocket_mask.py"
 NOT_COMPILED = ("manifest.py", MASKER)
@@ -66,33 +64,3 @@ def build_all(architectures=()):
     for march in architectures:
         targets += build_folder([rigs.DEVICE / MASKER], rigs.mpy_folder(march), march)
     return targets
-
-
-def main(argv=None):
-    """Compile the device code; see --help."""
-    parser = argparse.ArgumentParser(description="Compile the device code to build/mpy and build/mpy-<arch>.")
-    parser.add_argument(
-        "--arch",
-        action="append",
-        choices=ARCHITECTURES,
-        default=[],
-        help="also compile the masker for this architecture; repeat for more",
-    )
-    parser.add_argument("--dry-run", action="store_true", help="only name the files")
-    options = parser.parse_args(argv)
-    if options.dry_run:
-        for path in [*sources(), *[rigs.DEVICE / MASKER] * bool(options.arch)]:
-            print(path.relative_to(rigs.ROOT))
-        return 0
-    try:
-        targets = build_all(options.arch)
-    except (BuildError, rigs.RigMissing) as error:
-        print(f"build: {error}", file=sys.stderr)
-        return 1
-    for target in targets:
-        print(f"{target.relative_to(rigs.ROOT)}  {target.stat().st_size} B")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

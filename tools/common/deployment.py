@@ -4,22 +4,16 @@ Files go to the board under unfinished names, are compared by SHA-256, and only 
 leaves the old client or the new one, and the next deploy removes what was left over.
 """
 
-import argparse
 import ast
 import contextlib
 import shutil
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import boards
-import build
-import device
-import payload
-import rigs
+from common import boards, compiler, payload, remote_board, rigs
 
 UNFINISHED = ".new"  # how a file's name ends until it is complete
 
@@ -92,7 +86,21 @@ class DeployError(RuntimeError):
     """The board cannot get what was asked for; the text says why and what to do."""
 
 
-_FAILURES = (DeployError, payload.PayloadError, device.DeviceError, build.BuildError, rigs.RigMissing)
+_FAILURES = (DeployError, payload.PayloadError, remote_board.DeviceError, compiler.BuildError, rigs.RigMissing)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to deploy, and how; the arguments of tools/deploy.py say what each is."""
+
+    board: str | None = None
+    wifi: Path | None = None
+    example: str | None = None
+    url: str | None = None
+    romfs: bool = False
+    source: bool = False
+    force: bool = False
+    dry_run: bool = False
 
 
 @dataclass(frozen=True)
@@ -149,7 +157,7 @@ def parts(copies, present, block, free):
 class Deployment:
     """One board that gets the client.
 
-    `board` is a device.Device, `folder` is for scratch files, `say` takes the lines that tell what happens.
+    `board` is a remote_board.Device, `folder` is for scratch files, `say` takes the lines that tell what happens.
     """
 
     def __init__(self, board, options, folder, say):
@@ -254,8 +262,8 @@ class Deployment:
         self._board.exec(_MAKE_LIB)
         try:
             self._board.mpremote(*commands[1:], timeout_s=60 + size // _SLOWEST)
-        except device.DeviceError:
-            with contextlib.suppress(device.DeviceError):  # if the board is still there, its flash is full
+        except remote_board.DeviceError:
+            with contextlib.suppress(remote_board.DeviceError):  # if the board is still there, its flash is full
                 self._remove(unfinished.keys() & self._present().keys())
             raise
         self._compare(unfinished, self._present())
@@ -310,7 +318,7 @@ class Deployment:
             time.sleep(_BOOT_S)
         try:
             self._board.exec("pass")
-        except device.DeviceError:  # Ctrl-C met boot.py, and main.py came after it
+        except remote_board.DeviceError:  # Ctrl-C met boot.py, and main.py came after it
             self._board.exec("pass")
 
     def _measure(self):
@@ -345,62 +353,9 @@ def deploy(port, options, label=""):
         print(f"{label}{line}\n", end="", flush=True)  # in one piece, among the lines of other boards
 
     try:
-        with device.opened(port, options.board) as board, tempfile.TemporaryDirectory(prefix="deploy-") as folder:
+        with remote_board.opened(port, options.board) as board, tempfile.TemporaryDirectory(prefix="deploy-") as folder:
             Deployment(board, options, Path(folder), say).run()
     except _FAILURES as error:
         print(f"deploy: {label}{error}\n", end="", file=sys.stderr)
         return False
     return True
-
-
-def _deploy_all(options):
-    """Deploy to every board that is connected, at the same time; return whether all of it was done."""
-    found = [port.device for port in device.serial_ports()]
-    if not found:
-        print("deploy: no board is connected (try: make ports)", file=sys.stderr)
-        return False
-    with ThreadPoolExecutor(len(found)) as threads:
-        return all(list(threads.map(lambda port: deploy(port, options, f"{Path(port).name}: "), found)))
-
-
-def _url(text):
-    try:
-        return payload.server_url(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def main(argv=None):
-    """Put the client on a board; see --help."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    device.add_port_argument(parser)
-    parser.add_argument("--all", action="store_true", help="to every board that is connected, at the same time")
-    parser.add_argument(
-        "--wifi", nargs="?", type=Path, const=boards.WIFI, metavar="FILE",
-        help="also boards/boot.py, with the network and its password in boards/wifi.json or FILE",
-    )  # fmt: skip
-    parser.add_argument("--example", choices=payload.example_names(), help="also an example, as main.py")
-    parser.add_argument("--url", type=_url, help="the server that the example talks to")
-    parser.add_argument("--romfs", action="store_true", help="into the ROMFS, where there is one: a third of the heap")
-    parser.add_argument("--source", action="store_true", help="plain .py files, not compiled ones")
-    parser.add_argument("--force", action="store_true", help="replace a boot.py, main.py or ROMFS of somebody else")
-    parser.add_argument("--freeze", action="store_true", help="only print the line for a firmware's manifest.py")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be copied and removed")
-    options = parser.parse_args(argv)
-    if options.url and not options.example:
-        parser.error("--url: only with --example")
-    if options.romfs and options.source:
-        parser.error("--romfs: takes compiled files, not --source")
-    if options.freeze:
-        print(f'include("{rigs.DEVICE / "manifest.py"}")')
-        return 0
-    try:
-        done = _deploy_all(options) if options.all else deploy(options.port, options)
-    except KeyboardInterrupt:
-        print("deploy: interrupted (try: make deploy again, which goes on from there)", file=sys.stderr)
-        return 1
-    return 0 if done else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

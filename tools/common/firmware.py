@@ -25,7 +25,7 @@ from esptool.bin_image import LoadFirmwareImage
 from esptool.targets import CHIP_DEFS
 from esptool.util import FatalError
 
-import rigs
+from common import rigs
 
 FOLDER = rigs.BUILD / "firmware"
 

@@ -1,6 +1,6 @@
 """Bring parts onto this machine, beside its system: virtual environments, Debian packages, packages of npm, files.
 
-What is to be brought, and where to, the callers say (tools/rigs.py does for all rigs). A folder has a stamp of the
+What is to be brought, and where to, the callers say (tools/common/rigs.py does for all rigs). A folder has a stamp of the
 pins that it was completed with: with the same pins nothing is done again.
 """
 
@@ -17,7 +17,7 @@ import zipfile
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-PINS = Path(__file__).resolve().parent.parent / "pyproject.toml"
+PINS = Path(__file__).resolve().parents[2] / "pyproject.toml"
 _STAMP = ".pins"
 _ATTEMPTS = 3
 _WAIT_S = 3

@@ -9,13 +9,11 @@ import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-import boards
-import build
-import rigs
+from common import boards, compiler, rigs
 
 EXAMPLES = rigs.DEVICE / "examples"
 CLIENT = "uwebsocket_client"
-MASKER = Path(build.MASKER).with_suffix(".mpy").name
+MASKER = Path(compiler.MASKER).with_suffix(".mpy").name
 
 # What a new file system's boot.py has from the firmware, apart from comments.
 _STOCK_BOOT = {"import gc", "gc.collect()", "import os, machine", "import uos, machine"}
@@ -33,7 +31,7 @@ def digest(path):
 
 def names():
     """Return the names of all modules that the client can have on a board, of any form."""
-    stems = [path.stem for path in (*build.sources(), Path(MASKER))]
+    stems = [path.stem for path in (*compiler.sources(), Path(MASKER))]
     return [f"{stem}{end}" for stem in stems for end in (".py", ".mpy")]
 
 
@@ -53,15 +51,15 @@ def client(facts, source=False):
     version, sub_version = cross_version()
     loads = "no .mpy" if facts.mpy is None else f".mpy of version {facts.mpy[0]}.{facts.mpy[1]}"
     if source or facts.mpy is None or facts.mpy[0] != version:
-        paths, told = build.sources(), f"plain .py: the firmware loads {loads}, mpy-cross makes {version}.{sub_version}"
+        paths, told = compiler.sources(), f"plain .py: the firmware loads {loads}, mpy-cross makes {version}.{sub_version}"
         if source:
             told = "plain .py, as asked for"
-    elif facts.march not in build.ARCHITECTURES or facts.mpy[1] != sub_version:
+    elif facts.march not in compiler.ARCHITECTURES or facts.mpy[1] != sub_version:
         # The rules for machine code change with the sub-version, those for bytecode do not.
         told = f"compiled, without machine code: the firmware loads {loads}, for {facts.march or 'no instruction set'}"
-        paths = build.build_all()
+        paths = compiler.build_all()
     else:
-        paths, told = build.build_all([facts.march]), f"compiled, masking in machine code for {facts.march}"
+        paths, told = compiler.build_all([facts.march]), f"compiled, masking in machine code for {facts.march}"
     paths = sorted(paths, key=lambda path: (path.stem == CLIENT, path.name))
     return {path.name: path for path in paths}, told
 

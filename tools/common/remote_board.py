@@ -21,9 +21,7 @@ from pathlib import Path
 import serial
 from serial.tools import list_ports
 
-import board as virtual_board
-import build
-import rigs
+from common import compiler, rigs, virtual_board
 
 VIRTUAL = "virtual"
 BAUD = 115200
@@ -89,9 +87,25 @@ class Facts:
     free: int
 
 
+@dataclass(frozen=True)
+class Port:
+    """A port where a board may be: its path, the USB ids "10c4:ea60" or "virtual", and what it calls itself."""
+
+    path: str
+    usb: str
+    description: str
+
+
 def serial_ports():
     """Return what pyserial tells of the serial ports with something behind them: those of USB adapters and chips."""
     return sorted((port for port in list_ports.comports() if port.vid is not None), key=lambda port: port.device)
+
+
+def found():
+    """Return the ports of USB adapters and of chips with USB, then those of virtual boards that run."""
+    real = [Port(port.device, f"{port.vid:04x}:{port.pid:04x}", port.description) for port in serial_ports()]
+    running = [(name, virtual_board.running_port(name)) for name in virtual_board.names()]
+    return real + [Port(path, "virtual", name) for name, path in running if path]
 
 
 def _only_port():
@@ -151,8 +165,8 @@ def opened(port, board=None):
             try:
                 port = stack.enter_context(virtual_board.joined(board or virtual_board.DEFAULT))
             except ValueError as error:
-                raise DeviceError(f"{error} (try: tools/boards.py)") from None
-            except (virtual_board.BoardError, build.BuildError, rigs.RigMissing) as error:
+                raise DeviceError(f"{error} (try: make boards)") from None
+            except (virtual_board.BoardError, compiler.BuildError, rigs.RigMissing) as error:
                 raise DeviceError(str(error)) from None
         port = port or _only_port()
         check_port(port)
@@ -282,12 +296,12 @@ class Device:
         return f"{MPREMOTE.relative_to(rigs.ROOT)} connect {self.port} {command}"
 
 
-def add_port_argument(parser):
+def add_port_argument(parser, port_help=None):
     """Give a tool's parser --port and --board; without them the environment's PORT and BOARD count."""
     parser.add_argument(
         "--port",
         default=os.environ.get("PORT") or None,
-        help="serial port of the board, or: virtual (default: PORT, else the only board that is connected)",
+        help=port_help or "serial port of the board, or: virtual (default: PORT, else the only board that is connected)",
     )
     parser.add_argument(
         "--board",

@@ -5,23 +5,22 @@ Every tool and test that starts one asks here:
     subprocess.run([*rigs.command("micropython32"), "-m", "program"], env=rigs.device_env("micropython32", built=True))
 
 `make setup` brings those of BASE. Every other one is brought by the first target that uses it, which says
-`rigs.need(name)`, or by `make setup RIGS=name`. Run as a program this lists what is here and what is not.
+`rigs.need(name)`, or by `make setup RIGS=name`; `make rigs` lists what is here and what is not.
 """
 
-import argparse
 import fcntl
 import gzip
 import json
 import os
 import shutil
-import sys
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import install
+from common import install
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 RIGS = ROOT / ".rigs"
 BUILD = ROOT / "build"
@@ -83,6 +82,9 @@ _TABLE = {
 # What every target needs; the rest is brought when it is needed.
 BASE = ("cpython", "micropython64", "micropython32", "mpy-cross")
 INTERPRETERS = ("cpython", "micropython64", "micropython32")
+# The interpreters that run with a heap as small as the ESP8266's, the nearest to a board first: 64-bit objects take
+# twice the room.
+HEAPS = {"micropython32": "38k", "micropython64": "76k"}
 SERVERS = ("nginx", "mosquitto", "libwebsockets", "node")
 
 
@@ -215,7 +217,7 @@ def device_env(name, built=False, masker=False):
     """Return an environment in which interpreter `name` imports the device code.
 
     By default from micropython/, on CPython with the shim. With `built`, MicroPython takes the .mpy files of
-    tools/build.py instead, and with `masker` also the viper masker of the interpreter's architecture.
+    `make build` instead, and with `masker` also the viper masker of the interpreter's architecture.
     The modules frozen into the interpreter (asyncio) stay importable. CPython has no .mpy: ValueError.
     """
     env = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "MICROPYPATH")}
@@ -252,17 +254,18 @@ def missing():
     return absent | {name: recorded[_key(name)] for name in _TABLE if _key(name) in recorded}
 
 
-def main(argv=None):
-    """List the rigs; see --help."""
-    parser = argparse.ArgumentParser(description="List the interpreters that are here and what was left out.")
-    parser.parse_args(argv)
-    print("here:", ", ".join(name for name in _TABLE if name not in missing()) or "nothing")
-    for name, reason in missing().items():
-        print(f"left out: {name}: {reason}")
-    if not missing():
-        print("left out: nothing")
-    return 0
+def nearest_to_a_board():
+    """Return the interpreter that is nearest to a board; RigMissing where there is none."""
+    for name in HEAPS:
+        if name not in missing():
+            return name
+    command("micropython64")
+    raise RigMissing("MicroPython does not start here (try: make setup)")
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def describe(name):
+    """Return the line that says which MicroPython runs, and in which of HEAPS."""
+    version = "import sys; print(sys.version.split('; ')[-1])"
+    said = subprocess.run([*command(name), "-c", version], capture_output=True, text=True, timeout=30, check=True)
+    bits = "32-bit" if name == "micropython32" else "64-bit (the 32-bit one is not here, so with twice the heap)"
+    return f"{said.stdout.strip()}, {bits}, heap {HEAPS[name][:-1]} KiB"

@@ -7,18 +7,15 @@ On the 32-bit interpreter, whose objects are as large as a board's, timers tick 
 sockets. The 64-bit one has twice the heap, ticks only while code runs, and keeps its sockets.
 """
 
-import argparse
 import contextlib
 import fcntl
 import functools
 import os
 import pty
 import select
-import shutil
 import signal
 import struct
 import subprocess
-import sys
 import tempfile
 import termios
 import threading
@@ -26,16 +23,13 @@ import time
 import tty
 from pathlib import Path
 
-import boards
-import build
-import demo
-import rigs
+from common import boards, compiler, rigs
 
-STAND_INS = rigs.ROOT / "tools" / "board"
+STAND_INS = rigs.ROOT / "tools" / "programs" / "board"
 FOLDER = rigs.BUILD / "board"
 DEFAULT = "ESP8266_GENERIC"
 
-_SCALE = {"micropython32": 1, "micropython64": 2}  # 64-bit objects take twice the room
+SCALE = {"micropython32": 1, "micropython64": 2}  # 64-bit objects take twice the room
 _RESET = b"\r\nrst:0xc (SW_CPU_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)\r\n"
 _SOFT_RESET = b"MPY: soft reboot\r\n"
 _RAW = b"raw REPL; CTRL-B to exit\r\n>"
@@ -54,7 +48,7 @@ class BoardError(RuntimeError):
 def _modules():
     """Compile the stand-ins; return their folder."""
     folder = FOLDER / "modules"
-    build.build_folder(sorted(STAND_INS.glob("*.py")), folder)
+    compiler.build_folder(sorted(STAND_INS.glob("*.py")), folder)
     return folder
 
 
@@ -205,9 +199,9 @@ class VirtualBoard:
         self.flash = Path(flash or FOLDER / name).resolve()
         self.flash_bytes = None if flash_kib is None else flash_kib * 1024
         self.starts_connected = wifi
-        self.rig = rig or demo.choose_rig()
+        self.rig = rig or rigs.nearest_to_a_board()
         self.modules = _modules()
-        self.heap_kib = boards.load(name).heap_kib * _SCALE[self.rig]
+        self.heap_kib = boards.load(name).heap_kib * SCALE[self.rig]
         self.heap = self.heap_kib * 1024 + _own_heap(self.rig, self.modules)
         self.port = None
         self._boot_loop = boot_loop
@@ -430,7 +424,7 @@ def _lock_path(name):
 
 
 @contextlib.contextmanager
-def _locked(name):
+def locked(name):
     """Keep the flash folder of that board for this process; gives the file that then names the port."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     with open(_lock_path(name), "a+") as file:
@@ -450,7 +444,7 @@ def running(name=DEFAULT, flash=None, **options):
     `options`: see VirtualBoard.
     """
     with contextlib.ExitStack() as stack:
-        lock = stack.enter_context(_locked(name)) if flash is None else None
+        lock = stack.enter_context(locked(name)) if flash is None else None
         board = VirtualBoard(name, flash, **options).start()
         stack.callback(board.close)
         if lock:
@@ -484,65 +478,3 @@ def joined(name=DEFAULT):
         return
     with running(name) as board:
         yield board.port
-
-
-_KEYS = """commands, each with Enter: w  Wi-Fi off and on   r  reset   q  end"""
-
-
-def _serve(board):
-    """Do what is typed, until the end of the input or q."""
-    up = True
-    for line in sys.stdin:
-        key = line.strip()
-        if key == "q":
-            return
-        if key == "r":
-            board.reset()
-            print("reset")
-        elif key == "w":
-            up = not up
-            board.wifi(up)
-            print(f"Wi-Fi {'on' if up else 'off'}")
-        else:
-            print(_KEYS)
-    signal.pause()  # without a terminal: until a signal
-
-
-def main(argv=None):
-    """Run a board until q or Ctrl-C; see --help."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--board", default=DEFAULT, help=f"whose heap (default: {DEFAULT})")
-    parser.add_argument("--on", choices=list(_SCALE), help="the interpreter (default: the 32-bit one where it is here)")
-    parser.add_argument("--flash-kib", type=int, help="what the flash holds (default: no limit)")
-    parser.add_argument("--no-wifi", action="store_true", help="begin without a connected station")
-    parser.add_argument("--fresh", action="store_true", help="begin with an empty flash")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would run")
-    options = parser.parse_args(argv)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        boards.load(options.board)
-        flash = FOLDER / options.board
-        if options.fresh and not options.dry_run:
-            with _locked(options.board):
-                shutil.rmtree(flash, ignore_errors=True)
-        choices = {"wifi": not options.no_wifi, "flash_kib": options.flash_kib, "rig": options.on}
-        if options.dry_run:
-            board = VirtualBoard(options.board, **choices)
-            print(f"{board.rig}, heap {board.heap_kib} KiB, flash {os.path.relpath(board.flash, rigs.ROOT)}")
-            return 0
-        with running(options.board, **choices) as board:
-            print(f"virtual {board.name} on {board.port}, for any tool PORT=virtual")
-            print(f"{board.rig}, heap {board.heap_kib} KiB, flash {os.path.relpath(board.flash, rigs.ROOT)}")
-            print(_KEYS, flush=True)
-            _serve(board)
-    except KeyboardInterrupt:
-        pass
-    except (BoardError, ValueError, build.BuildError, rigs.RigMissing) as error:
-        remedy = "" if "(try: " in str(error) else " (try: tools/boards.py)"
-        print(f"board: {error}{remedy}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,6 +1,6 @@
 """What a virtual board does between power-on and the prompt, and its raw REPL; runs on MicroPython.
 
-tools/board.py, the host, is told each step by one byte through a pipe:
+tools/common/virtual_board.py, the host, is told each step by one byte through a pipe:
 
     b  booting: code runs, so Ctrl-C reaches it
     w  the raw REPL waits for the next code
@@ -118,7 +118,7 @@ def _run_file(name, names):
 def start(names, commands, steps, link, code, root, size, raw, wifi):
     """Boot: mount the flash, run boot.py and main.py.
 
-    `names`: the globals of __main__; `commands`, `steps`, `link`: descriptors, see tools/board.py; `code`: the file for
+    `names`: the globals of __main__; `commands`, `steps`, `link`: descriptors, see tools/common/virtual_board.py; `code`: the file for
     the raw REPL, from the flash; `root`: the flash's folder; `size`: its bytes, None for no limit; `raw`: stay in the
     raw REPL, without main.py; `wifi`: begin connected.
     """

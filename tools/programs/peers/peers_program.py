@@ -2,7 +2,7 @@
 
     peers_program.py URL KIND CA CASE...
 
-KIND says what the server is: "echo" does what tools/echo_server.py does, "mirror" is libwebsockets' test server, "mqtt"
+KIND says what the server is: "echo" does what tools/common/echo_server.py does, "mirror" is libwebsockets' test server, "mqtt"
 a broker. CA is the file of the CA's certificate for wss, "" without. Prints one line of JSON for each case:
 {"case": name, "told": "yes" or what went wrong}.
 """
@@ -114,7 +114,7 @@ def round_trip(session):
         raise Failed("the pong has another payload")
 
 
-# A server that does what tools/echo_server.py does
+# A server that does what tools/common/echo_server.py does
 
 
 def echo_text(session):

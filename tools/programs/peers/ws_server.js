@@ -1,4 +1,4 @@
-// ws, of npm, as a peer: what tools/echo_server.py does. Serves until it is terminated.
+// ws, of npm, as a peer: what tools/common/echo_server.py does. Serves until it is terminated.
 "use strict";
 
 const { WebSocketServer } = require("ws");
