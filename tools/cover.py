@@ -11,9 +11,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-import build
-import report
-import rigs
+from common import compiler, report, rigs
 
 TESTS = rigs.ROOT / "host_tests" / "client"
 OUT = rigs.BUILD / "cover"
@@ -27,7 +25,7 @@ class CoverError(RuntimeError):
 
 def modules():
     """Return the names of the device modules."""
-    return [path.stem for path in build.sources()]
+    return [path.stem for path in compiler.sources()]
 
 
 def tests(module):

@@ -8,7 +8,6 @@ import re
 import subprocess
 import threading
 
-import demo
 from common import compiler, rigs
 
 URL = "ws://192.168.1.10:8080/"
@@ -47,7 +46,7 @@ def run(interpreter, source, folder, replaced, enough=None):
     options = ["-u"]
     if interpreter != "cpython":
         build_once()
-        options = ["-X", f"heapsize={demo.HEAPS[interpreter]}"]
+        options = ["-X", f"heapsize={rigs.HEAPS[interpreter]}"]
     process = subprocess.Popen(
         [*rigs.command(interpreter), *options, "program.py"],
         cwd=folder,

@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 from esptool.targets import CHIP_DEFS
 
+import boards as boards_tool
 from common import boards, compiler
 
 NAMES = (
@@ -254,13 +255,13 @@ def test_for_machine_of_another_chip_lists_the_boards(machine):
 
 
 def test_main_lists_the_boards(capsys):
-    assert boards.main([]) == 0
+    assert boards_tool.main([]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:]] == list(NAMES)
 
 
 def test_main_with_name_lists_the_variants(capsys):
-    assert boards.main(["ESP8266_GENERIC"]) == 0
+    assert boards_tool.main(["ESP8266_GENERIC"]) == 0
     out = capsys.readouterr().out
     assert "FLASH_1M        ESP8266_GENERIC-FLASH_1M-2*.bin        1 MiB" in out
     assert "https://micropython.org/download/ESP8266_GENERIC/" in out
@@ -268,7 +269,7 @@ def test_main_with_name_lists_the_variants(capsys):
 
 
 def test_main_with_unknown_name_fails_in_one_line(capsys):
-    assert boards.main(["ARDUINO"]) == 1
+    assert boards_tool.main(["ARDUINO"]) == 1
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith("boards: no board is called 'ARDUINO' (one of: ")
@@ -277,5 +278,5 @@ def test_main_with_unknown_name_fails_in_one_line(capsys):
 
 def test_main_with_two_names_is_wrong_usage(capsys):
     with pytest.raises(SystemExit) as ended:
-        boards.main(["ESP32_GENERIC", "ESP8266_GENERIC"])
+        boards_tool.main(["ESP32_GENERIC", "ESP8266_GENERIC"])
     assert ended.value.code == 2

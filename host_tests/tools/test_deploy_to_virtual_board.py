@@ -45,7 +45,7 @@ def installed(flash):
 
 
 def built():
-    return {path.name: payload.digest(path) for path in compiler.build_all([rigs.arch(virtual_board.demo.choose_rig())])}
+    return {path.name: payload.digest(path) for path in compiler.build_all([rigs.arch(rigs.nearest_to_a_board())])}
 
 
 def eventually(condition):
@@ -138,7 +138,7 @@ def test_deploy_into_the_romfs_is_imported_from_there(flash, tmp_path, monkeypat
     flash.mkdir()
     mount = f"mount_rom(Image(vfs.VfsPosix({str(tmp_path)!r}).open('/rom.img', 'r+b')))\n"
     (flash / "boot.py").write_text((FAKES / "flash_images.py").read_text() + mount)
-    monkeypatch.setattr(virtual_board, "_SCALE", dict.fromkeys(rigs.INTERPRETERS, 4))  # the image lies in the heap
+    monkeypatch.setattr(virtual_board, "SCALE", dict.fromkeys(rigs.INTERPRETERS, 4))  # the image lies in the heap
     with virtual_board.running(flash=flash) as board, echo_server.running() as url:
         assert deploy.main(["--port", board.port, "--romfs"]) == 0
         assert run(ECHO.format(url), board.port) == ["/rom/lib/uwebsocket_client.mpy", "hello!", "closed 0"]

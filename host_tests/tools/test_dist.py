@@ -23,8 +23,8 @@ def _project(folder):
     for name in dist.documents():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(rigs.ROOT / name, folder / name)
-    (folder / "tools").mkdir()
-    for path in [*rigs.ROOT.glob("tools/**/*.py"), rigs.ROOT / "pyproject.toml"]:
+    (folder / "tools" / "common").mkdir(parents=True)
+    for path in [*rigs.ROOT.glob("tools/*.py"), *rigs.ROOT.glob("tools/common/*.py"), rigs.ROOT / "pyproject.toml"]:
         shutil.copyfile(path, folder / path.relative_to(rigs.ROOT))
     for name in (".venv", ".rigs"):
         (folder / name).symlink_to(rigs.ROOT / name)

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-import size
 from websockets.sync.client import connect
 
+import size
 from common import rigs
 
 ROW = size.Row("some memory", lambda measure: 0, limit=2048, goal=1024, unit="KiB")

@@ -5,7 +5,6 @@ from xml.etree import ElementTree
 
 import pytest
 
-import demo
 import soak
 from common import chart, rigs, soak_server
 from common.soak_server import ENDINGS, Seen
@@ -150,6 +149,6 @@ def test_soak_with_a_wrong_argument_is_a_usage_error(arguments):
 
 
 def test_soak_without_micropython_says_what_to_do(monkeypatch, capsys):
-    monkeypatch.setattr(rigs, "missing", lambda: dict.fromkeys(demo.HEAPS, "broken"))
+    monkeypatch.setattr(rigs, "missing", lambda: dict.fromkeys(rigs.HEAPS, "broken"))
     assert soak.main(_SHORT) == 1
     assert "(try: make setup)" in capsys.readouterr().err
