@@ -1,7 +1,7 @@
 """Run the client on real MicroPython, in a heap as small as the ESP8266's, or on a board, and show each event.
 
-Against an echo server of its own, or any echo server that is named: `make demo URL=ws://host:port/`. With a port it runs
-on the board there, which must have the client (make deploy); a virtual board gets it where it has none.
+Against an echo server of its own, or any echo server that is named: `make demo URL=ws://host:port/`. With a port it
+runs on the board there, which must have the client (make deploy); a virtual board gets it where it has none.
 """
 
 import argparse
@@ -31,6 +31,9 @@ finally:
 
 class DemoError(RuntimeError):
     """The demo cannot run, or an event did not come; the text says why and what to do."""
+
+
+_FAILURES = (DemoError, remote_board.DeviceError, board_tester.StepFailed, compiler.BuildError, rigs.RigMissing)
 
 
 @contextlib.contextmanager
@@ -143,7 +146,7 @@ def main(argv=None):
                 run_on_board(board, options.url, options.host)
         else:
             run_here(options.on, options.url)
-    except (DemoError, remote_board.DeviceError, board_tester.StepFailed, compiler.BuildError, rigs.RigMissing) as error:
+    except _FAILURES as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     except OSError as error:

@@ -1,6 +1,7 @@
 """A board for tools/deploy.py whose power can fail at any write to its flash: MicroPython over littlefs in a file.
 
-It has the interface of tools/common/remote_board.py, without mpremote between; each program meets a board that was just started.
+It has the interface of tools/common/remote_board.py, without mpremote between; each program meets a board that was
+just started.
 """
 
 import contextlib

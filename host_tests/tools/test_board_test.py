@@ -20,7 +20,7 @@ _FACTS = types.SimpleNamespace(
 
 
 class ScriptedBoard:
-    """A board that answers each program of tools/programs/board_test/ with what the test says, the last answer again and again.
+    """A board that answers each program of the board test with what the test says, the last answer again and again.
 
     An answer that is an exception is raised; the client's files are those of this repository.
     """

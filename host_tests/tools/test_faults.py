@@ -1,4 +1,4 @@
-"""tools/faults.py and tools/common/fault_proxy.py: the proxy, the verdict, and many short rounds on every interpreter."""
+"""tools/faults.py and tools/common/fault_proxy.py: the proxy, the verdict, many short rounds on every interpreter."""
 
 import contextlib
 import socket

@@ -1,4 +1,4 @@
-"""tools/common/firmware.py: what is a whole firmware, which one a board needs, and downloads from a server on loopback."""
+"""tools/common/firmware.py: what is a whole firmware, which one a board needs, downloads from loopback."""
 
 import contextlib
 import hashlib

@@ -1,4 +1,4 @@
-"""tools/common/install.py, tools/common/rigs.py and tools/setup.py: what comes from where, and what happens when that fails."""
+"""tools/common/install.py, tools/common/rigs.py and tools/setup.py: what comes from where, and what if that fails."""
 
 import ast
 import hashlib

@@ -1,7 +1,7 @@
 """Bring parts onto this machine, beside its system: virtual environments, Debian packages, packages of npm, files.
 
-What is to be brought, and where to, the callers say (tools/common/rigs.py does for all rigs). A folder has a stamp of the
-pins that it was completed with: with the same pins nothing is done again.
+What is to be brought, and where to, the callers say (tools/common/rigs.py does for all rigs). A folder has a stamp of
+the pins that it was completed with: with the same pins nothing is done again.
 """
 
 import hashlib

@@ -51,7 +51,8 @@ def client(facts, source=False):
     version, sub_version = cross_version()
     loads = "no .mpy" if facts.mpy is None else f".mpy of version {facts.mpy[0]}.{facts.mpy[1]}"
     if source or facts.mpy is None or facts.mpy[0] != version:
-        paths, told = compiler.sources(), f"plain .py: the firmware loads {loads}, mpy-cross makes {version}.{sub_version}"
+        paths = compiler.sources()
+        told = f"plain .py: the firmware loads {loads}, mpy-cross makes {version}.{sub_version}"
         if source:
             told = "plain .py, as asked for"
     elif facts.march not in compiler.ARCHITECTURES or facts.mpy[1] != sub_version:

@@ -301,7 +301,7 @@ def add_port_argument(parser, port_help=None):
     parser.add_argument(
         "--port",
         default=os.environ.get("PORT") or None,
-        help=port_help or "serial port of the board, or: virtual (default: PORT, else the only board that is connected)",
+        help=port_help or "serial port of the board, or: virtual (default: PORT, else the only board connected)",
     )
     parser.add_argument(
         "--board",

@@ -118,9 +118,9 @@ def _run_file(name, names):
 def start(names, commands, steps, link, code, root, size, raw, wifi):
     """Boot: mount the flash, run boot.py and main.py.
 
-    `names`: the globals of __main__; `commands`, `steps`, `link`: descriptors, see tools/common/virtual_board.py; `code`: the file for
-    the raw REPL, from the flash; `root`: the flash's folder; `size`: its bytes, None for no limit; `raw`: stay in the
-    raw REPL, without main.py; `wifi`: begin connected.
+    `names`: the globals of __main__; `commands`, `steps`, `link`: descriptors, see tools/common/virtual_board.py;
+    `code`: the file for the raw REPL, from the flash; `root`: the flash's folder; `size`: its bytes, None for no limit;
+    `raw`: stay in the raw REPL, without main.py; `wifi`: begin connected.
     """
     global _names, _commands, _steps, _code
     _names = names

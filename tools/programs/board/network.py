@@ -1,7 +1,7 @@
 """MicroPython's `network` as a virtual board has it: a station and an access point, without radio.
 
-Whether the station's network is in reach the host decides, see VirtualBoard.wifi() in tools/common/virtual_board.py. With its loss
-open sockets end, as they do on the ESP32; that needs `ffi` (32-bit).
+Whether the station's network is in reach the host decides, see VirtualBoard.wifi() in tools/common/virtual_board.py.
+With its loss open sockets end, as they do on the ESP32; that needs `ffi` (32-bit).
 """
 
 import board_signals

@@ -1,4 +1,4 @@
-"""aiohttp as a peer: what tools/common/echo_server.py does, except what aiohttp cannot do. Serves until it is terminated."""
+"""aiohttp as a peer: what tools/common/echo_server.py does, except what aiohttp cannot do."""
 
 import socket
 

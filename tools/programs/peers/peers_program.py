@@ -2,8 +2,8 @@
 
     peers_program.py URL KIND CA CASE...
 
-KIND says what the server is: "echo" does what tools/common/echo_server.py does, "mirror" is libwebsockets' test server, "mqtt"
-a broker. CA is the file of the CA's certificate for wss, "" without. Prints one line of JSON for each case:
+KIND says what the server is: "echo" does what tools/common/echo_server.py does, "mirror" is libwebsockets' test server,
+"mqtt" a broker. CA is the file of the CA's certificate for wss, "" without. Prints one line of JSON for each case:
 {"case": name, "told": "yes" or what went wrong}.
 """
 

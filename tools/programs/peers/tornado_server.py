@@ -1,4 +1,4 @@
-"""Tornado as a peer: what tools/common/echo_server.py does, except what Tornado cannot do. Serves until it is terminated."""
+"""Tornado as a peer: what tools/common/echo_server.py does, except what Tornado cannot do."""
 
 import asyncio
 
