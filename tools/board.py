@@ -38,7 +38,9 @@ def main(argv=None):
     """Run a board until q or Ctrl-C; see --help."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--board", default=virtual_board.DEFAULT, help=f"whose heap (default: {virtual_board.DEFAULT})")
-    parser.add_argument("--on", choices=list(virtual_board.SCALE), help="the interpreter (default: the 32-bit one if it is here)")
+    parser.add_argument(
+        "--on", choices=list(virtual_board.SCALE), help="the interpreter (default: the 32-bit one if it is here)"
+    )
     parser.add_argument("--flash-kib", type=int, help="what the flash holds (default: no limit)")
     parser.add_argument("--no-wifi", action="store_true", help="begin without a connected station")
     parser.add_argument("--fresh", action="store_true", help="begin with an empty flash")

@@ -136,7 +136,9 @@ def main(argv=None):
     """Run the demo; see --help."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("url", nargs="?", help="an echo server (default: one of its own on this computer)")
-    parser.add_argument("--on", choices=list(rigs.HEAPS), help="the interpreter (default: the 32-bit one if it is here)")
+    parser.add_argument(
+        "--on", choices=list(rigs.HEAPS), help="the interpreter (default: the 32-bit one if it is here)"
+    )
     remote_board.add_port_argument(parser, "run on the board at this serial port, or: virtual (default: PORT, if set)")
     parser.add_argument("--host", help="this computer's address, as the board sees it (default: found by itself)")
     options = parser.parse_args(argv)

@@ -37,7 +37,7 @@ def test_example_delivers_its_events_without_poll(firmware):
 
         def echo(peer):
             if b"\r\n\r\n" in peer.received():
-                for frame in peer.frames()[len(answered):]:
+                for frame in peer.frames()[len(answered) :]:
                     answered.append(frame)
                     peer.frame(frame.opcode, frame.payload, after_ms=10)
 

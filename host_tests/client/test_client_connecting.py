@@ -135,7 +135,7 @@ def test_connect_to_a_server_that_does_not_answer_is_minus_18_in_time(firmware, 
             peer.send(b"HTTP/1.1 101 Sw")
         elif reply == "drips":
             for place in range(1000):
-                peer.send(b"HTTP/1.1 101 OK\r\nX: "[place:place + 1] or b"x", after_ms=7 * place)
+                peer.send(b"HTTP/1.1 101 OK\r\nX: "[place : place + 1] or b"x", after_ms=7 * place)
         elif reply == "reply without an end":
             peer.send(b"HTTP/1.1 101 OK\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
         assert (session.finish(), session.ended_ms) == (-18, 4000)

@@ -87,7 +87,7 @@ def test_close_in_a_handler_ends_events_and_connection(firmware, event):
         leave(peer)
         assert session.finish() == 0
         assert session.frames(peer) == [(wire.CLOSE, wire.close_payload(4000, event))]
-        after = session.events[[one[0] for one in session.events].index(event) + 1:]
+        after = session.events[[one[0] for one in session.events].index(event) + 1 :]
         assert after == [("close", 0)]
 
 
@@ -336,4 +336,4 @@ def test_handlers_survive_a_close(firmware, event):
             leave(peer)
             session.until(lambda: not session.poll())
         names = [one[0] for one in session.events]
-        assert names.count(event) == 2 * names[:len(names) // 2].count(event) > 0
+        assert names.count(event) == 2 * names[: len(names) // 2].count(event) > 0

@@ -159,7 +159,7 @@ def check(session, name, turn):
     frames = [(frame.opcode, frame.payload) for frame in peer.frames()] if asked else []
     opcodes = [opcode for opcode, _ in frames]
     assert opcodes.count(wire.CLOSE) <= 1 and wire.CLOSE not in opcodes[:-1], f"{where}: {frames}"
-    assert session.messages == ["one", b"tw" + b"o" * 600, "three"][:len(session.messages)], where
+    assert session.messages == ["one", b"tw" + b"o" * 600, "three"][: len(session.messages)], where
     if session.ws.connected:
         assert session.statuses == []
         if full_of_news is OPERATIONS[name][0]:

@@ -66,7 +66,7 @@ def test_session_byte_by_byte_is_the_same(firmware):
     with Session(firmware, latency_ms=0) as session:
         peer = session.open()
         for place in range(len(stream)):
-            peer.send(stream[place:place + 1], after_ms=place * 3)
+            peer.send(stream[place : place + 1], after_ms=place * 3)
         session.until(lambda: peer.frames() and peer.frames()[-1].opcode == wire.CLOSE)
         peer.close()
         assert session.finish() == -6

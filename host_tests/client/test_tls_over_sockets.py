@@ -27,8 +27,10 @@ class Case:
 
     def files(self, authority):
         """Return the options with paths in place of names."""
-        return {key: str(authority.file(value)) if key in ("ca", "cert", "key") else value
-                for key, value in self.options.items()}
+        return {
+            key: str(authority.file(value)) if key in ("ca", "cert", "key") else value
+            for key, value in self.options.items()
+        }
 
 
 _TRUSTED = {"ca": "ca.pem"}
@@ -106,8 +108,12 @@ CASES = {
 # What TLS changes: the server has been heard before it resets.
 _STATUSES = {"reset-instead-of-reply": -109}
 _SHARED = [name for name, scenario in SCENARIOS.items() if scenario.url is None and not scenario.heap]
-_RUNS = [pytest.param(rig, name, id=f"{rig}-{name}") for rig in rigs.INTERPRETERS for name in _SHARED
-         if rig in SCENARIOS[name].on]
+_RUNS = [
+    pytest.param(rig, name, id=f"{rig}-{name}")
+    for rig in rigs.INTERPRETERS
+    for name in _SHARED
+    if rig in SCENARIOS[name].on
+]
 _CASES = [pytest.param(rig, name, id=f"{rig}-{name}") for rig in rigs.INTERPRETERS for name in CASES]
 
 

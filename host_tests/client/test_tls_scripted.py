@@ -114,8 +114,9 @@ def test_config_of_a_firmware_that_cannot_verify_is_refused(firmware, options):
 
 @each(ALL)
 def test_client_certificate_reaches_the_server(firmware):
-    with TlsSession(firmware, {"tls": {"cert": b"mine", "key": b"my key"}},
-                    script=Tls(client_certificate=b"mine")) as session:
+    with TlsSession(
+        firmware, {"tls": {"cert": b"mine", "key": b"my key"}}, script=Tls(client_certificate=b"mine")
+    ) as session:
         assert session.open().hello["certificate"] == b"mine"
 
 

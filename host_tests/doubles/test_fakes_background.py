@@ -60,10 +60,19 @@ def test_scheduled_callback_that_raises_is_printed_and_the_next_runs():
         assert ran == [None]
 
 
-@pytest.mark.parametrize("version, argument, expected", [
-    ((1, 23), 6, 2), ((1, 23), -1, 3), ((1, 26), 3, 3), ((1, 26), 4, ValueError), ((1, 26), -1, ValueError),
-    ((1, 29), -1, "virtual"), ((1, 29), 4, ValueError),
-], ids=repr)
+@pytest.mark.parametrize(
+    "version, argument, expected",
+    [
+        ((1, 23), 6, 2),
+        ((1, 23), -1, 3),
+        ((1, 26), 3, 3),
+        ((1, 26), 4, ValueError),
+        ((1, 26), -1, ValueError),
+        ((1, 29), -1, "virtual"),
+        ((1, 29), 4, ValueError),
+    ],
+    ids=repr,
+)
 def test_timer_id_on_the_esp32_depends_on_the_firmware(version, argument, expected):
     with fakes.board("esp32", version) as board:
         timer_class = board.load("machine").Timer

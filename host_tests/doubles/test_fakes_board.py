@@ -8,10 +8,32 @@ import pytest
 import fakes
 
 NUMBERS = {
-    "esp8266": {"EAGAIN": 11, "ENOMEM": 12, "ECONNABORTED": 103, "ECONNRESET": 104, "ENOBUFS": 105, "ENOTCONN": 107,
-                "ETIMEDOUT": 110, "ECONNREFUSED": 111, "EHOSTUNREACH": 113, "EALREADY": 114, "EINPROGRESS": 115},
-    "esp32": {"EAGAIN": 11, "ENOMEM": 12, "ECONNABORTED": 113, "ECONNRESET": 104, "ENOBUFS": 105, "ENOTCONN": 128,
-              "ETIMEDOUT": 116, "ECONNREFUSED": 111, "EHOSTUNREACH": 118, "EALREADY": 120, "EINPROGRESS": 119},
+    "esp8266": {
+        "EAGAIN": 11,
+        "ENOMEM": 12,
+        "ECONNABORTED": 103,
+        "ECONNRESET": 104,
+        "ENOBUFS": 105,
+        "ENOTCONN": 107,
+        "ETIMEDOUT": 110,
+        "ECONNREFUSED": 111,
+        "EHOSTUNREACH": 113,
+        "EALREADY": 114,
+        "EINPROGRESS": 115,
+    },
+    "esp32": {
+        "EAGAIN": 11,
+        "ENOMEM": 12,
+        "ECONNABORTED": 113,
+        "ECONNRESET": 104,
+        "ENOBUFS": 105,
+        "ENOTCONN": 128,
+        "ETIMEDOUT": 116,
+        "ECONNREFUSED": 111,
+        "EHOSTUNREACH": 118,
+        "EALREADY": 120,
+        "EINPROGRESS": 119,
+    },
 }
 NUMBERS["unix"] = NUMBERS["esp8266"]
 
@@ -53,8 +75,9 @@ def test_network_module_is_on_the_boards_only(port, present):
 
 def test_program_catches_the_board_s_errors_as_os_error_with_a_number():
     with fakes.board("esp32") as board:
-        names = board.execute("import usocket\ntry:\n    usocket.socket().recv(1)\nexcept OSError as error:\n"
-                           "    number = error.errno\n")
+        names = board.execute(
+            "import usocket\ntry:\n    usocket.socket().recv(1)\nexcept OSError as error:\n    number = error.errno\n"
+        )
         assert names["number"] == 128
         assert board.execute("error = OSError(119)")["error"].errno == 119
 
@@ -120,9 +143,15 @@ def test_poll_that_nothing_ends_is_stuck():
         board.load("uselect").poll().poll()
 
 
-@pytest.mark.parametrize("error, raised", [
-    ("ENOBUFS", OSError), (MemoryError, MemoryError), (KeyboardInterrupt, KeyboardInterrupt),
-], ids=["errno", "memory", "interrupt"])
+@pytest.mark.parametrize(
+    "error, raised",
+    [
+        ("ENOBUFS", OSError),
+        (MemoryError, MemoryError),
+        (KeyboardInterrupt, KeyboardInterrupt),
+    ],
+    ids=["errno", "memory", "interrupt"],
+)
 def test_fault_is_raised_by_the_call_that_it_was_ordered_for(error, raised):
     with fakes.board("esp32") as board:
         sock, _ = board.pair()

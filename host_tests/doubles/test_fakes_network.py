@@ -137,7 +137,7 @@ def test_data_beyond_the_window_comes_when_the_program_reads(port, window):
 def test_bulk_in_both_directions_arrives_whole(port):
     with fakes.board(port) as board:
         sock, peer = board.pair()
-        peer.on_data = lambda peer: peer.send(peer.received()[-peer.segments[-1][1]:])
+        peer.on_data = lambda peer: peer.send(peer.received()[-peer.segments[-1][1] :])
         data = bytes(range(251)) * 200
         sent, found = 0, bytearray()
         for _ in range(2000):
@@ -220,11 +220,18 @@ def test_peer_that_closes_first_is_logged_first(port):
         assert peer.logged() == ["connected", "fin sent", "fin received"]
 
 
-@pytest.mark.parametrize("port, name, error, lasts", [
-    ("esp8266", "unknown", -2, 20), ("esp8266", "silent", -2, 9000),
-    ("esp32", "unknown", -202, 20), ("esp32", "silent", -202, 7000), ("esp32", "unknown.local", -202, 12000),
-    ("unix", "unknown", "[addrinfo error -2]", 20), ("unix", "silent", "[addrinfo error -2]", 10000),
-])
+@pytest.mark.parametrize(
+    "port, name, error, lasts",
+    [
+        ("esp8266", "unknown", -2, 20),
+        ("esp8266", "silent", -2, 9000),
+        ("esp32", "unknown", -202, 20),
+        ("esp32", "silent", -202, 7000),
+        ("esp32", "unknown.local", -202, 12000),
+        ("unix", "unknown", "[addrinfo error -2]", 20),
+        ("unix", "silent", "[addrinfo error -2]", 10000),
+    ],
+)
 def test_getaddrinfo_that_fails_raises_as_the_port_does(port, name, error, lasts):
     with fakes.board(port) as board:
         board.hosts["silent"] = None
@@ -314,8 +321,9 @@ def test_port_of_a_known_host_without_a_server_is_refused_and_an_unknown_host_si
 
 @pytest.mark.parametrize("port", fakes.PORTS)
 def test_peer_upgrade_answers_the_request(port):
-    request = (b"GET /chat HTTP/1.1\r\nHost: 10.0.0.2\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-               b"X-Text: a: b\r\n\r\n")
+    request = (
+        b"GET /chat HTTP/1.1\r\nHost: 10.0.0.2\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nX-Text: a: b\r\n\r\n"
+    )
     with fakes.board(port) as board:
         sock, peer = board.pair()
         sock.write(request[:50])
@@ -343,7 +351,9 @@ def test_peer_frames_are_decoded_as_they_come_whole():
             sock.write(piece)
             board.advance(100)
         assert [(one.opcode, one.payload, one.key) for one in peer.frames()] == [
-            (wire.TEXT, b"one", b"abcd"), (wire.PING, b"", b"efgh")]
+            (wire.TEXT, b"one", b"abcd"),
+            (wire.PING, b"", b"efgh"),
+        ]
 
 
 def test_peer_sends_in_order_whatever_the_delays():

@@ -22,10 +22,15 @@ def each(firmwares=FIRMWARE):
 
 def rows(table):
     """Parametrize by a table {firmware: expected}; a port alone stands for its newest firmware."""
-    return pytest.mark.parametrize("firmware, expected", [
-        pytest.param(key, value, id=named(key))
-        for key, value in ((key if isinstance(key, tuple) else (key, (1, 28)), value) for key, value in table.items())
-    ])
+    return pytest.mark.parametrize(
+        "firmware, expected",
+        [
+            pytest.param(key, value, id=named(key))
+            for key, value in (
+                (key if isinstance(key, tuple) else (key, (1, 28)), value) for key, value in table.items()
+            )
+        ],
+    )
 
 
 def outcome(call, *args):
@@ -58,11 +63,13 @@ def failed(board, host=HOST, port=PORT):
     return sock
 
 
-@rows({
-    "esp8266": [HUP | OUT, HUP, None, "error 107"],
-    "esp32": [HUP | OUT, HUP, "error 128", "error 128"],
-    "unix": [HUP | OUT, HUP, "error 107", "error 32"],
-})
+@rows(
+    {
+        "esp8266": [HUP | OUT, HUP, None, "error 107"],
+        "esp32": [HUP | OUT, HUP, "error 128", "error 128"],
+        "unix": [HUP | OUT, HUP, "error 107", "error 32"],
+    }
+)
 def test_new_socket_shows_hang_up(firmware, expected):
     with fakes.board(*firmware) as board:
         sock, _ = unconnected(board)
@@ -70,13 +77,15 @@ def test_new_socket_shows_hang_up(firmware, expected):
         assert found == expected
 
 
-@rows({
-    ("esp8266", (1, 24)): [OUT, 1, None],
-    ("esp8266", (1, 27)): [0, None, None],
-    "esp8266": [0, None, None],
-    "esp32": [0, None, None],
-    "unix": [0, None, None],
-})
+@rows(
+    {
+        ("esp8266", (1, 24)): [OUT, 1, None],
+        ("esp8266", (1, 27)): [0, None, None],
+        "esp8266": [0, None, None],
+        "esp32": [0, None, None],
+        "unix": [0, None, None],
+    }
+)
 def test_connect_in_progress_polls_nothing_but_on_old_lwip(firmware, expected):
     with fakes.board(*firmware) as board:
         server = board.listen(HOST, PORT)
@@ -113,10 +122,12 @@ def test_connect_again_while_connecting_is_ealready(firmware, expected):
         assert outcome(sock.connect, address) == f"error {expected}"
 
 
-@rows({
-    "esp8266": (ValueError, ("name", 80)),
-    "unix": (TypeError, ("10.0.0.2", 80)),
-})
+@rows(
+    {
+        "esp8266": (ValueError, ("name", 80)),
+        "unix": (TypeError, ("10.0.0.2", 80)),
+    }
+)
 def test_connect_to_a_kind_of_address_that_the_port_lacks_raises(firmware, expected):
     with fakes.board(*firmware) as board:
         sock, _ = unconnected(board)
@@ -133,13 +144,15 @@ def test_connect_to_a_name_on_the_esp32_resolves_it():
         assert board.clock.now == board.profile.dns_unknown_ms
 
 
-@rows({
-    ("esp8266", (1, 24)): [HUP | OUT, HUP, "error 104", "error 104", "error 104"],
-    ("esp8266", (1, 27)): [HUP | OUT, HUP, "error 104", "error 104", "error 104"],
-    "esp8266": [IN | OUT | ERR | HUP, IN | ERR | HUP, "error 104", "error 104", b""],
-    "esp32": [IN | OUT, IN, "error 104", "error 104", "error 128"],
-    "unix": [IN | OUT | ERR | HUP, IN | ERR | HUP, "error 111", "error 32", b""],
-})
+@rows(
+    {
+        ("esp8266", (1, 24)): [HUP | OUT, HUP, "error 104", "error 104", "error 104"],
+        ("esp8266", (1, 27)): [HUP | OUT, HUP, "error 104", "error 104", "error 104"],
+        "esp8266": [IN | OUT | ERR | HUP, IN | ERR | HUP, "error 104", "error 104", b""],
+        "esp32": [IN | OUT, IN, "error 104", "error 104", "error 128"],
+        "unix": [IN | OUT | ERR | HUP, IN | ERR | HUP, "error 111", "error 32", b""],
+    }
+)
 def test_connect_refused_is_told_by_poll_and_by_the_first_transfer(firmware, expected):
     with fakes.board(*firmware) as board:
         board.refuse(HOST, PORT)
@@ -158,11 +171,13 @@ def test_esp32_poll_of_a_failed_connect_is_21_and_of_a_good_one_4():
         assert flags(board, board.pair()[0], IN | OUT | HUP) == 4
 
 
-@rows({
-    "esp8266": (6000, ERR, 103, "error 9", NVAL),
-    "esp32": (18000, IN | OUT, 113, "error 128", IN | OUT),
-    "unix": (127000, IN | OUT | ERR | HUP, 110, b"", IN | OUT | HUP),
-})
+@rows(
+    {
+        "esp8266": (6000, ERR, 103, "error 9", NVAL),
+        "esp32": (18000, IN | OUT, 113, "error 128", IN | OUT),
+        "unix": (127000, IN | OUT | ERR | HUP, 110, b"", IN | OUT | HUP),
+    }
+)
 def test_connect_without_an_answer_fails_after_the_syn_timeout(firmware, expected):
     after, polled, error, then, polled_then = expected
     with fakes.board(*firmware) as board:
@@ -184,11 +199,13 @@ def test_connect_after_a_failed_attempt_needs_a_new_socket(firmware, expected):
         assert outcome(sock.connect, unconnected(board)[1]) == expected
 
 
-@rows({
-    "esp8266": ["error 113", HUP | OUT],
-    "esp32": ["error 118", 0],
-    "unix": ["error 101", HUP | OUT],
-})
+@rows(
+    {
+        "esp8266": ["error 113", HUP | OUT],
+        "esp32": ["error 118", 0],
+        "unix": ["error 101", HUP | OUT],
+    }
+)
 def test_connect_without_a_link_raises_at_once(firmware, expected):
     with fakes.board(*firmware) as board:
         board.listen(HOST, PORT)
@@ -225,7 +242,12 @@ def test_read_of_more_than_there_is_gives_the_part(firmware):
         peer.send(b"abc\ndef")
         assert flags(board, sock, IN, timeout=1000) == IN
         assert [sock.readline(2), sock.readline(), sock.read(2), sock.readline(), sock.read(5)] == [
-            b"ab", b"c\n", b"de", b"f", None]
+            b"ab",
+            b"c\n",
+            b"de",
+            b"f",
+            None,
+        ]
 
 
 @rows({"esp8266": [1460, 540], "esp32": [2000], "unix": [2000]})
@@ -237,12 +259,14 @@ def test_recv_gives_one_segment_on_lwip_and_all_elsewhere(firmware, expected):
         assert [len(sock.recv(4000)) for _ in expected] == expected
 
 
-@rows({
-    ("esp8266", (1, 24)): [2920, None, "error 11", 0],
-    "esp8266": [2920, None, "error 11", 0],
-    "esp32": [5744, None, "error 11", 0],
-    "unix": [262144, None, "error 11", 0],
-})
+@rows(
+    {
+        ("esp8266", (1, 24)): [2920, None, "error 11", 0],
+        "esp8266": [2920, None, "error 11", 0],
+        "esp32": [5744, None, "error 11", 0],
+        "unix": [262144, None, "error 11", 0],
+    }
+)
 def test_write_into_a_full_buffer_is_none(firmware, expected):
     with fakes.board(*firmware) as board:
         sock, peer = board.pair()
@@ -284,17 +308,24 @@ def test_end_is_readable_without_hang_up_and_repeats(firmware, expected):
         board.advance(100)
         assert flags(board, sock, IN | OUT | HUP) == expected
         assert [sock.readinto(bytearray(5)), sock.read(5), sock.read(5), sock.readinto(bytearray(5)), sock.recv(5)] == [
-            3, b"", b"", 0, b""]
+            3,
+            b"",
+            b"",
+            0,
+            b"",
+        ]
         assert sock.write(b"late") == 4
         board.advance(100)
         assert peer.received() == b"late"
 
 
-@rows({
-    "esp8266": "error 104",
-    "esp32": "error 104",
-    "unix": b"",
-})
+@rows(
+    {
+        "esp8266": "error 104",
+        "esp32": "error 104",
+        "unix": b"",
+    }
+)
 def test_write_after_the_peer_has_gone_is_answered_by_a_reset(firmware, expected):
     with fakes.board(*firmware) as board:
         sock, peer = board.pair()
@@ -306,21 +337,29 @@ def test_write_after_the_peer_has_gone_is_answered_by_a_reset(firmware, expected
         assert (found if firmware[0] != "unix" else outcome(sock.read, 1)) == expected
 
 
-@rows({
-    # the data is gone, and the stream methods raise for ever
-    ("esp8266", (1, 27)): [HUP | OUT, HUP, "error 104", "error 104", HUP | OUT, "error 104", "error 104"],
-    "esp8266": [29, 25, 2, "error 104", HUP | IN, b"", "BoardCrash"],
-    "esp32": [IN | OUT, IN, 2, "error 104", IN | OUT, "error 104", "error 128"],
-    "unix": [29, 25, 2, "error 104", 21, b"", "error 32"],
-})
+@rows(
+    {
+        # the data is gone, and the stream methods raise for ever
+        ("esp8266", (1, 27)): [HUP | OUT, HUP, "error 104", "error 104", HUP | OUT, "error 104", "error 104"],
+        "esp8266": [29, 25, 2, "error 104", HUP | IN, b"", "BoardCrash"],
+        "esp32": [IN | OUT, IN, 2, "error 104", IN | OUT, "error 104", "error 128"],
+        "unix": [29, 25, 2, "error 104", 21, b"", "error 32"],
+    }
+)
 def test_reset_after_data_keeps_only_what_exact_reads_ask_for(firmware, expected):
     with fakes.board(*firmware) as board:
         sock, peer = board.pair()
         peer.send(b"abc")
         peer.reset()
         board.advance(100)
-        found = [flags(board, sock), flags(board, sock, IN), outcome(sock.readinto, bytearray(2)),
-                 outcome(sock.readinto, bytearray(5)), flags(board, sock), outcome(sock.read, 5)]
+        found = [
+            flags(board, sock),
+            flags(board, sock, IN),
+            outcome(sock.readinto, bytearray(2)),
+            outcome(sock.readinto, bytearray(5)),
+            flags(board, sock),
+            outcome(sock.read, 5),
+        ]
         if expected[-1] == "BoardCrash":
             with pytest.raises(fakes.BoardCrash):
                 sock.write(b"x")
@@ -331,12 +370,14 @@ def test_reset_after_data_keeps_only_what_exact_reads_ask_for(firmware, expected
         assert found == expected
 
 
-@rows({
-    ("esp8266", (1, 27)): ["error 104", "error 9", "error 9", "error 9"],
-    "esp8266": [b"abc", "error 104", b"", b""],
-    "esp32": [b"abc", "error 104", "error 104", "error 128"],
-    "unix": [b"abc", "error 104", b"", b""],
-})
+@rows(
+    {
+        ("esp8266", (1, 27)): ["error 104", "error 9", "error 9", "error 9"],
+        "esp8266": [b"abc", "error 104", b"", b""],
+        "esp32": [b"abc", "error 104", "error 104", "error 128"],
+        "unix": [b"abc", "error 104", b"", b""],
+    }
+)
 def test_reset_then_recv_gives_the_data_first(firmware, expected):
     with fakes.board(*firmware) as board:
         sock, peer = board.pair()
@@ -346,12 +387,14 @@ def test_reset_then_recv_gives_the_data_first(firmware, expected):
         assert [outcome(sock.recv, 10) for _ in range(4)] == expected
 
 
-@rows({
-    ("esp8266", (1, 27)): ["error 104", "error 104", "error 104"],
-    "esp8266": ["error 104", "error 104", "error 104"],
-    "esp32": ["error 104", "error 128", "error 104"],
-    "unix": ["error 104", "error 32", b""],
-})
+@rows(
+    {
+        ("esp8266", (1, 27)): ["error 104", "error 104", "error 104"],
+        "esp8266": ["error 104", "error 104", "error 104"],
+        "esp32": ["error 104", "error 128", "error 104"],
+        "unix": ["error 104", "error 32", b""],
+    }
+)
 def test_reset_then_write_raises(firmware, expected):
     with fakes.board(*firmware) as board:
         sock, peer = board.pair()

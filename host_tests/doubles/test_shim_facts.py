@@ -58,11 +58,17 @@ def free_ports(count):
 def told_by(interpreter):
     """Run the program on an interpreter and return {fact: value}."""
     ports = [str(port) for port in free_ports(2)]
-    ran = subprocess.run([*rigs.command(interpreter), str(PROGRAM), *ports], env=rigs.device_env(interpreter),
-                         capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(
+        [*rigs.command(interpreter), str(PROGRAM), *ports],
+        env=rigs.device_env(interpreter),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    return {name: ast.literal_eval(value) for name, _, value in
-            (line.partition(": ") for line in ran.stdout.splitlines())}
+    return {
+        name: ast.literal_eval(value) for name, _, value in (line.partition(": ") for line in ran.stdout.splitlines())
+    }
 
 
 @pytest.mark.parametrize("interpreter", rigs.INTERPRETERS)

@@ -14,14 +14,20 @@ from common import rigs
 
 
 def test_shim_import_with_the_documented_path_works():
-    ran = subprocess.run([sys.executable, "-c", "import micropython; print(micropython.__file__)"],
-                         env={"PYTHONPATH": "micropython:host_tests/shim"}, cwd=rigs.ROOT, capture_output=True,
-                         text=True, timeout=60)
+    ran = subprocess.run(
+        [sys.executable, "-c", "import micropython; print(micropython.__file__)"],
+        env={"PYTHONPATH": "micropython:host_tests/shim"},
+        cwd=rigs.ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert ran.stdout.strip() == str(rigs.SHIM / "micropython.py")
 
 
 def test_machine_on_a_pc_has_no_timer():
     import machine
+
     assert not hasattr(machine, "Timer")
 
 
@@ -55,12 +61,15 @@ def test_machine_code_on_cpython_is_refused_like_by_a_firmware_without_it(decora
         decorator(lambda: None)
 
 
-@pytest.mark.parametrize("args, expected", [
-    pytest.param((104,), 104, id="number"),
-    pytest.param(("[addrinfo error -2]",), "[addrinfo error -2]", id="text"),
-    pytest.param((-40, "HANDSHAKE"), -40, id="two"),
-    pytest.param((), None, id="none"),
-])
+@pytest.mark.parametrize(
+    "args, expected",
+    [
+        pytest.param((104,), 104, id="number"),
+        pytest.param(("[addrinfo error -2]",), "[addrinfo error -2]", id="text"),
+        pytest.param((-40, "HANDSHAKE"), -40, id="two"),
+        pytest.param((), None, id="none"),
+    ],
+)
 def test_port_error_has_its_first_argument_as_errno(args, expected):
     error = mp_runtime.PortError(*args)
     assert error.errno == expected

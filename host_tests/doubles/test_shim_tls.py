@@ -43,11 +43,18 @@ def told_by(interpreter):
         authority = stack.enter_context(tls.Authority())
         made = [tls.TlsServer(_SCRIPTS, authority.context()), tls.BrokenServer("fin"), tls.BrokenServer("plain")]
         ports = [str(stack.enter_context(server).port) for server in made]
-        ran = subprocess.run([*rigs.command(interpreter), str(PROGRAM), *ports, str(authority.file("other-ca.der"))],
-                             env=rigs.device_env(interpreter), capture_output=True, text=True, timeout=60, check=False)
+        ran = subprocess.run(
+            [*rigs.command(interpreter), str(PROGRAM), *ports, str(authority.file("other-ca.der"))],
+            env=rigs.device_env(interpreter),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    return {name: ast.literal_eval(value) for name, _, value in
-            (line.partition(": ") for line in ran.stdout.splitlines())}
+    return {
+        name: ast.literal_eval(value) for name, _, value in (line.partition(": ") for line in ran.stdout.splitlines())
+    }
 
 
 @pytest.mark.parametrize("interpreter", rigs.INTERPRETERS)

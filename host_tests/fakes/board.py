@@ -21,9 +21,22 @@ POLL_SLICE_MS = 10
 
 # What CPython has built in and MicroPython has not
 _NOT_BUILT_IN = (
-    "BrokenPipeError", "ConnectionAbortedError", "ConnectionError", "ConnectionRefusedError", "ConnectionResetError",
-    "EnvironmentError", "IOError", "BlockingIOError", "InterruptedError", "TimeoutError", "ascii", "breakpoint",
-    "copyright", "credits", "format", "vars",
+    "BrokenPipeError",
+    "ConnectionAbortedError",
+    "ConnectionError",
+    "ConnectionRefusedError",
+    "ConnectionResetError",
+    "EnvironmentError",
+    "IOError",
+    "BlockingIOError",
+    "InterruptedError",
+    "TimeoutError",
+    "ascii",
+    "breakpoint",
+    "copyright",
+    "credits",
+    "format",
+    "vars",
 )
 
 
@@ -273,8 +286,17 @@ class Board:
         found = self._look_up(host)
         if self.profile.address == "packed":
             kinds = [kind] if kind else [sockets.SOCK_STREAM, sockets.SOCK_DGRAM]
-            return [(sockets.AF_INET6 if ":" in one else sockets.AF_INET, one_kind, protocol, None,
-                     sockets.pack_address(one, int(port))) for one in found for one_kind in kinds]
+            return [
+                (
+                    sockets.AF_INET6 if ":" in one else sockets.AF_INET,
+                    one_kind,
+                    protocol,
+                    None,
+                    sockets.pack_address(one, int(port)),
+                )
+                for one in found
+                for one_kind in kinds
+            ]
         name = host if self.profile.address == "name" else ""
         return [(sockets.AF_INET, kind or sockets.SOCK_STREAM, protocol, name, (found[0], int(port)))]
 

@@ -34,8 +34,16 @@ def _gc(board):
     def collect():
         board.calls["collect"] += 1
 
-    return _module("gc", collect=collect, enable=lambda: None, disable=lambda: None, isenabled=lambda: True,
-                   mem_free=lambda: board.mem_free, mem_alloc=lambda: 0, threshold=lambda *_: -1)
+    return _module(
+        "gc",
+        collect=collect,
+        enable=lambda: None,
+        disable=lambda: None,
+        isenabled=lambda: True,
+        mem_free=lambda: board.mem_free,
+        mem_alloc=lambda: 0,
+        threshold=lambda *_: -1,
+    )
 
 
 def _io(board):
@@ -50,9 +58,16 @@ def _micropython(board):
         board.enter("schedule")
         board.scheduler.schedule(function, argument)
 
-    return _module("micropython", const=host.const, native=host.native, viper=host.viper, schedule=schedule,
-                   heap_lock=host.heap_lock, heap_unlock=host.heap_unlock,
-                   alloc_emergency_exception_buf=lambda size: None)
+    return _module(
+        "micropython",
+        const=host.const,
+        native=host.native,
+        viper=host.viper,
+        schedule=schedule,
+        heap_lock=host.heap_lock,
+        heap_unlock=host.heap_unlock,
+        alloc_emergency_exception_buf=lambda size: None,
+    )
 
 
 def _os(board):
@@ -62,10 +77,21 @@ def _os(board):
 
 def _sys(board):
     implementation = types.SimpleNamespace(name="micropython", version=(*board.version, 0, ""), _mpy=0x1306)
-    return _module("sys", platform=board.profile.platform, implementation=implementation, modules=board.modules,
-                   version="3.4.0", byteorder="little", maxsize=(1 << 31) - 1, path=[""], argv=[], stdout=sys.stdout,
-                   stderr=sys.stderr, exit=sys.exit,
-                   print_exception=lambda error, file=None: board.printed.append(error))
+    return _module(
+        "sys",
+        platform=board.profile.platform,
+        implementation=implementation,
+        modules=board.modules,
+        version="3.4.0",
+        byteorder="little",
+        maxsize=(1 << 31) - 1,
+        path=[""],
+        argv=[],
+        stdout=sys.stdout,
+        stderr=sys.stderr,
+        exit=sys.exit,
+        print_exception=lambda error, file=None: board.printed.append(error),
+    )
 
 
 def _uselect(board):
@@ -74,8 +100,9 @@ def _uselect(board):
 
 
 def _usocket(board):
-    names = {name: getattr(sockets, name) for name in ("AF_INET", "AF_INET6", "SOCK_STREAM", "SOCK_DGRAM",
-                                                       "SOL_SOCKET")}
+    names = {
+        name: getattr(sockets, name) for name in ("AF_INET", "AF_INET6", "SOCK_STREAM", "SOCK_DGRAM", "SOL_SOCKET")
+    }
     if board.profile.nodelay and board.profile.nodelay[2]:
         names["IPPROTO_TCP"], names["TCP_NODELAY"] = board.profile.nodelay[:2]
     return _module("usocket", socket=board.new_socket, getaddrinfo=board.getaddrinfo, **names)
@@ -97,9 +124,17 @@ def _utime(board):
     def now():
         return (board.ticks_start + board.clock.now) // 1000
 
-    return _module("utime", ticks_ms=ticks_ms, ticks_us=ticks_us, ticks_add=mp_runtime.ticks_add,
-                   ticks_diff=mp_runtime.ticks_diff, sleep_ms=sleep_ms, sleep=lambda s: sleep_ms(int(s * 1000)),
-                   sleep_us=lambda us: sleep_ms(us // 1000), time=now)
+    return _module(
+        "utime",
+        ticks_ms=ticks_ms,
+        ticks_us=ticks_us,
+        ticks_add=mp_runtime.ticks_add,
+        ticks_diff=mp_runtime.ticks_diff,
+        sleep_ms=sleep_ms,
+        sleep=lambda s: sleep_ms(int(s * 1000)),
+        sleep_us=lambda us: sleep_ms(us // 1000),
+        time=now,
+    )
 
 
 def _network(board):
@@ -235,9 +270,21 @@ def _esp32(board):
 
 
 MODULES = {
-    "errno": _errno, "esp32": _esp32, "gc": _gc, "io": _io, "machine": _machine, "micropython": _micropython,
-    "network": _network, "os": _os, "select": _uselect, "socket": _usocket, "sys": _sys, "time": _utime,
-    "uselect": _uselect, "usocket": _usocket, "utime": _utime,
+    "errno": _errno,
+    "esp32": _esp32,
+    "gc": _gc,
+    "io": _io,
+    "machine": _machine,
+    "micropython": _micropython,
+    "network": _network,
+    "os": _os,
+    "select": _uselect,
+    "socket": _usocket,
+    "sys": _sys,
+    "time": _utime,
+    "uselect": _uselect,
+    "usocket": _usocket,
+    "utime": _utime,
 }
 
 

@@ -91,7 +91,7 @@ class Peer:
             self._unparsed = self._received.partition(b"\r\n\r\n")[2]
         while found := wire.parse(self._unparsed):
             self._frames.append(found[0])
-            del self._unparsed[:found[1]]
+            del self._unparsed[: found[1]]
         return list(self._frames)
 
     def logged(self):
@@ -119,8 +119,12 @@ class Peer:
         Returns the Request.
         """
         request = self.request()
-        lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade",
-                 f"Sec-WebSocket-Accept: {wire.accept_value(request.header('Sec-WebSocket-Key'))}"]
+        lines = [
+            "HTTP/1.1 101 Switching Protocols",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            f"Sec-WebSocket-Accept: {wire.accept_value(request.header('Sec-WebSocket-Key'))}",
+        ]
         lines += [f"{name}: {value}" for name, value in headers]
         self.send("\r\n".join([*lines, "", ""]).encode() + extra, after_ms)
         self._upgraded = True

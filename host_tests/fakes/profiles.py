@@ -94,24 +94,24 @@ EXPORTED = (
     "EPERM", "ENOENT", "EIO", "EBADF", "EAGAIN", "ENOMEM", "EACCES", "EEXIST", "ENODEV", "EISDIR", "EINVAL",
     "EOPNOTSUPP", "EADDRINUSE", "ECONNABORTED", "ECONNRESET", "ENOBUFS", "ENOTCONN", "ETIMEDOUT", "ECONNREFUSED",
     "EHOSTUNREACH", "EALREADY", "EINPROGRESS",
-)
+)  # fmt: skip
 
 _COMMON_NUMBERS = {
     "EPERM": 1, "ENOENT": 2, "EIO": 5, "EBADF": 9, "EAGAIN": 11, "ENOMEM": 12, "EACCES": 13, "EEXIST": 17,
     "ENODEV": 19, "EISDIR": 21, "EINVAL": 22, "ENFILE": 23, "EPIPE": 32, "EOPNOTSUPP": 95, "ECONNRESET": 104,
     "ENOBUFS": 105, "ECONNREFUSED": 111,
-}
+}  # fmt: skip
 
 # Section 1: MicroPython's own numbers are Linux's
 _LINUX_NUMBERS = _COMMON_NUMBERS | {
     "EADDRINUSE": 98, "ENETUNREACH": 101, "ECONNABORTED": 103, "EISCONN": 106, "ENOTCONN": 107, "ETIMEDOUT": 110,
     "EHOSTUNREACH": 113, "EALREADY": 114, "EINPROGRESS": 115,
-}
+}  # fmt: skip
 
 _NEWLIB_NUMBERS = _COMMON_NUMBERS | {
     "EADDRINUSE": 112, "ECONNABORTED": 113, "ENETUNREACH": 114, "ETIMEDOUT": 116, "EHOSTUNREACH": 118,
     "EINPROGRESS": 119, "EALREADY": 120, "EISCONN": 127, "ENOTCONN": 128,
-}
+}  # fmt: skip
 
 
 def _always(error, **more):
@@ -121,8 +121,15 @@ def _always(error, **more):
 
 def _lwip_failure(error, flags, asked=0):
     """Return lwip's state after `error`: reading tells it once (section 4, state BADF)."""
-    return State(read=(error, "bad"), write=(error, None), send=(error, "bad"), connect="EBADF", nodelay=CRASH,
-                 flags=flags, asked=asked)
+    return State(
+        read=(error, "bad"),
+        write=(error, None),
+        send=(error, "bad"),
+        connect="EBADF",
+        nodelay=CRASH,
+        flags=flags,
+        asked=asked,
+    )
 
 
 _LWIP_STATES = {
@@ -130,11 +137,19 @@ _LWIP_STATES = {
     "connecting": State(),
     "connected": State(write=(SEND, None), connect="EISCONN", room=True),
     "peer_closed": State(read=(END, None), write=(SEND, None), asked=POLLIN | POLLOUT),
-    "reset": State(read=("ECONNRESET", "reset_told"), write=("ECONNRESET", None), send=("ECONNRESET", "bad"),
-                   connect="EBADF", nodelay=CRASH, flags=POLLERR | POLLHUP, asked=POLLIN | POLLOUT),
+    "reset": State(
+        read=("ECONNRESET", "reset_told"),
+        write=("ECONNRESET", None),
+        send=("ECONNRESET", "bad"),
+        connect="EBADF",
+        nodelay=CRASH,
+        flags=POLLERR | POLLHUP,
+        asked=POLLIN | POLLOUT,
+    ),
     # The pcb is gone, the state says connected: writing follows a null pointer (section 4)
-    "reset_told": State(read=(END, None), write=(CRASH, None), connect="EBADF", nodelay=CRASH, flags=POLLHUP,
-                        asked=POLLIN),
+    "reset_told": State(
+        read=(END, None), write=(CRASH, None), connect="EBADF", nodelay=CRASH, flags=POLLHUP, asked=POLLIN
+    ),
     "aborted": _lwip_failure("ECONNABORTED", POLLERR),
     "bad": _always("EBADF", connect="EBADF", nodelay=CRASH, flags=POLLNVAL),
     "closed": _always("EBADF", connect="EBADF", nodelay=CRASH, flags=POLLNVAL),
@@ -146,10 +161,25 @@ _LWIP_1_24_STATES = _LWIP_STATES | {
 
 _LWIP_1_27_RESET = {
     # Raised by the stream methods for ever; recv and send look at the pcb first
-    "reset": State(read=("ECONNRESET", None), write=("ECONNRESET", None), recv=("ECONNRESET", "bad"),
-                   send=("ECONNRESET", "bad"), connect="EBADF", nodelay=CRASH, flags=POLLHUP, asked=POLLOUT),
-    "aborted": State(read=("ECONNABORTED", None), write=("ECONNABORTED", None), recv=("ECONNABORTED", "bad"),
-                     send=("ECONNABORTED", "bad"), connect="EBADF", nodelay=CRASH, flags=POLLERR),
+    "reset": State(
+        read=("ECONNRESET", None),
+        write=("ECONNRESET", None),
+        recv=("ECONNRESET", "bad"),
+        send=("ECONNRESET", "bad"),
+        connect="EBADF",
+        nodelay=CRASH,
+        flags=POLLHUP,
+        asked=POLLOUT,
+    ),
+    "aborted": State(
+        read=("ECONNABORTED", None),
+        write=("ECONNABORTED", None),
+        recv=("ECONNABORTED", "bad"),
+        send=("ECONNABORTED", "bad"),
+        connect="EBADF",
+        nodelay=CRASH,
+        flags=POLLERR,
+    ),
 }
 
 # Section 15: HUP only where it is asked for, ERR never
@@ -173,8 +203,13 @@ _ESP32_STATES = {
 
 def _unix_failure(error):
     """Return the kernel's state with a pending error, which the first transfer takes."""
-    return State(read=(error, "hung_up"), write=(error, "hung_up"), connect=PROCEED, flags=POLLERR | POLLHUP,
-                 asked=POLLIN | POLLOUT)
+    return State(
+        read=(error, "hung_up"),
+        write=(error, "hung_up"),
+        connect=PROCEED,
+        flags=POLLERR | POLLHUP,
+        asked=POLLIN | POLLOUT,
+    )
 
 
 _UNIX_STATES = {
@@ -185,41 +220,95 @@ _UNIX_STATES = {
     "refused": _unix_failure("ECONNREFUSED"),
     "reset": _unix_failure("ECONNRESET"),
     "timed_out": _unix_failure("ETIMEDOUT"),
-    "hung_up": State(read=(END, None), write=("EPIPE", None), connect=PROCEED, flags=POLLHUP,
-                     asked=POLLIN | POLLOUT),
+    "hung_up": State(read=(END, None), write=("EPIPE", None), connect=PROCEED, flags=POLLHUP, asked=POLLIN | POLLOUT),
     "closed": _always("EBADF", connect="EBADF", nodelay="EBADF", flags=POLLNVAL),
 }
 
 _ALL = {
     "esp8266": Profile(
-        name="esp8266", platform="esp8266", numbers=_LINUX_NUMBERS, states=_LWIP_STATES,
+        name="esp8266",
+        platform="esp8266",
+        numbers=_LINUX_NUMBERS,
+        states=_LWIP_STATES,
         becomes={"refused": "reset", "reset": "reset", "unanswered": "aborted", "gone": "aborted"},
-        send_buffer=2920, window=5840, mss=1460, send_queue=8, full_queue="ENOMEM", out_room=1,
-        syn_timeout_ms=6000, arp_timeout_ms=6000, retransmit_ms=13 * 60000,
+        send_buffer=2920,
+        window=5840,
+        mss=1460,
+        send_queue=8,
+        full_queue="ENOMEM",
+        out_room=1,
+        syn_timeout_ms=6000,
+        arp_timeout_ms=6000,
+        retransmit_ms=13 * 60000,
         # All of lwip's options share one number space: this is its TF_NODELAY, not POSIX's 1
         nodelay=(6, 0x40, True),
-        one_segment_per_read=True, close_timeout_ms=5000, connect_takes_ms=1,
-        socket_callback="scheduled", timer="os",
+        one_segment_per_read=True,
+        close_timeout_ms=5000,
+        connect_takes_ms=1,
+        socket_callback="scheduled",
+        timer="os",
     ),
     "esp32": Profile(
-        name="esp32", platform="esp32", numbers=_NEWLIB_NUMBERS, states=_ESP32_STATES,
-        becomes={"refused": "reset", "reset": "reset", "unanswered": "aborted", "gone": "aborted",
-                 "wifi_lost": "aborted"},
+        name="esp32",
+        platform="esp32",
+        numbers=_NEWLIB_NUMBERS,
+        states=_ESP32_STATES,
+        becomes={
+            "refused": "reset",
+            "reset": "reset",
+            "unanswered": "aborted",
+            "gone": "aborted",
+            "wifi_lost": "aborted",
+        },
         # POLLOUT shows from lwIP's TCP_SNDLOWAT on: two segments and a byte
-        send_buffer=5744, window=5744, mss=1436, send_queue=16, full_queue=WAIT, out_room=2873,
-        syn_timeout_ms=18000, arp_timeout_ms=60000, retransmit_ms=13 * 60000,
-        nodelay=(6, 1, True), wifi_loss_ms=30, max_sockets=10,
-        address="name", no_route_state="no_route", receive_slice_ms=100, send_slice_ms=1000, empty_send="EAGAIN",
-        unknown_name=-202, dns_silent_ms=7000, dns_local_ms=12000, dns_runs_callbacks=False,
-        socket_callback="level", schedule_depth=8, timer="hardware",
+        send_buffer=5744,
+        window=5744,
+        mss=1436,
+        send_queue=16,
+        full_queue=WAIT,
+        out_room=2873,
+        syn_timeout_ms=18000,
+        arp_timeout_ms=60000,
+        retransmit_ms=13 * 60000,
+        nodelay=(6, 1, True),
+        wifi_loss_ms=30,
+        max_sockets=10,
+        address="name",
+        no_route_state="no_route",
+        receive_slice_ms=100,
+        send_slice_ms=1000,
+        empty_send="EAGAIN",
+        unknown_name=-202,
+        dns_silent_ms=7000,
+        dns_local_ms=12000,
+        dns_runs_callbacks=False,
+        socket_callback="level",
+        schedule_depth=8,
+        timer="hardware",
     ),
     "unix": Profile(
-        name="unix", platform="linux", numbers=_LINUX_NUMBERS, states=_UNIX_STATES,
+        name="unix",
+        platform="linux",
+        numbers=_LINUX_NUMBERS,
+        states=_UNIX_STATES,
         becomes={"refused": "refused", "reset": "reset", "unanswered": "timed_out", "gone": "timed_out"},
-        send_buffer=262144, window=131072, mss=1448, send_queue=1 << 20, full_queue=WAIT, out_room=262144 // 3,
-        syn_timeout_ms=127000, arp_timeout_ms=127000, retransmit_ms=924000,
-        nodelay=(6, 1, False), address="packed", no_route="ENETUNREACH", recv_timeout="EAGAIN",
-        unknown_name="[addrinfo error -2]", dns_silent_ms=10000, ipv6=True, network=False,
+        send_buffer=262144,
+        window=131072,
+        mss=1448,
+        send_queue=1 << 20,
+        full_queue=WAIT,
+        out_room=262144 // 3,
+        syn_timeout_ms=127000,
+        arp_timeout_ms=127000,
+        retransmit_ms=924000,
+        nodelay=(6, 1, False),
+        address="packed",
+        no_route="ENETUNREACH",
+        recv_timeout="EAGAIN",
+        unknown_name="[addrinfo error -2]",
+        dns_silent_ms=10000,
+        ipv6=True,
+        network=False,
     ),
 }
 

@@ -220,19 +220,25 @@ class FakeSocket(Stream):
 
     def _read(self, call, view):
         self._board.enter(call)
-        self._block(lambda: self._incoming or self._current.outcome(call)[0] != WAIT, self._profile.receive_slice_ms,
-                    self._profile.recv_timeout if call == "recv" else "ETIMEDOUT")
+        self._block(
+            lambda: self._incoming or self._current.outcome(call)[0] != WAIT,
+            self._profile.receive_slice_ms,
+            self._profile.recv_timeout if call == "recv" else "ETIMEDOUT",
+        )
         if self._incoming:
             return self._take(view)
         return self._settle(call)
 
     def _write(self, call, view):
         self._board.enter(call)
-        self._block(lambda: self._current.outcome(call)[0] not in (WAIT, SEND) or self._has_room(),
-                    self._profile.send_slice_ms, "ETIMEDOUT")
+        self._block(
+            lambda: self._current.outcome(call)[0] not in (WAIT, SEND) or self._has_room(),
+            self._profile.send_slice_ms,
+            "ETIMEDOUT",
+        )
         if self._current.outcome(call)[0] != SEND:
             return self._settle(call)
-        piece = bytes(view[:self.connection.free])
+        piece = bytes(view[: self.connection.free])
         # Only lwip can fail here. It tries for 10 s, even on a non-blocking socket, then says that it has sent
         # what it has not.
         for _ in range(_MEMORY_TRIES):
@@ -268,7 +274,7 @@ class FakeSocket(Stream):
         while self._incoming and taken < len(view):
             first = self._incoming[0]
             count = min(len(first), len(view) - taken)
-            view[taken:taken + count] = first[:count]
+            view[taken : taken + count] = first[:count]
             taken += count
             if count == len(first):
                 self._incoming.popleft()

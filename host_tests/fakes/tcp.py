@@ -63,7 +63,7 @@ class Connection:
         mss = self._profile.mss
         last = len(self._unsent[-1]) if self._unsent else mss
         first = min(len(data), mss - last)
-        pieces = [data[start:start + mss] for start in range(first, len(data), mss)]
+        pieces = [data[start : start + mss] for start in range(first, len(data), mss)]
         if self._profile.full_queue != WAIT and self._crowded(len(pieces)):
             return False
         if first:
@@ -113,7 +113,7 @@ class Connection:
     def transmit(self, data):
         """The peer sends data, None for FIN; an acknowledgement goes along."""
         mss = self._profile.mss
-        pieces = [None] if data is None else [data[start:start + mss] for start in range(0, len(data), mss)]
+        pieces = [None] if data is None else [data[start : start + mss] for start in range(0, len(data), mss)]
         self._outgoing.extend((self._clock.now + self._latency_ms, piece) for piece in pieces)
         self._acknowledge()
         self._clock.after(self._latency_ms, self._deliver)

@@ -147,7 +147,7 @@ class TlsPeer(Peer):
     def send(self, data, after_ms=0):
         """Send plaintext, in records as the script cuts them."""
         for start in range(0, len(data), self.script.record):
-            self.record(DATA, data[start:start + self.script.record], after_ms)
+            self.record(DATA, data[start : start + self.script.record], after_ms)
 
     def record(self, kind, content, after_ms=0):
         """Send one record, cut into segments as the script asks."""
@@ -196,7 +196,7 @@ class TlsPeer(Peer):
         elif kind == ALERT:
             self.alerts.append(content[1])
         elif content.startswith(_HELLO):
-            self.hello = ast.literal_eval(content[len(_HELLO):].decode())
+            self.hello = ast.literal_eval(content[len(_HELLO) :].decode())
             getattr(self, f"_answer_{self.script.answer}")(self.script.after_ms)
         else:
             self.record(HANDSHAKE, _FINISHED)
@@ -319,7 +319,7 @@ class AxTlsSocket(_Socket):
         if self._from_server.buffer:
             self._board.crash("axTLS: a write over a part of a record")
         for start in range(0, len(view), _AXTLS_SENDS):
-            if not self._send(self._to_server.seal(DATA, bytes(view[start:start + _AXTLS_SENDS]))):
+            if not self._send(self._to_server.seal(DATA, bytes(view[start : start + _AXTLS_SENDS]))):
                 return 0
         return len(view)
 
@@ -327,7 +327,7 @@ class AxTlsSocket(_Socket):
         """Send a record, as the raw socket's time-out allows; False where that has ended the session."""
         while record and not self._dead:
             try:
-                record = record[self._raw._transmit(memoryview(record)):]
+                record = record[self._raw._transmit(memoryview(record)) :]
             except PortError as error:
                 if error.errno == EAGAIN:
                     self._board.crash("axTLS: a write spins, for the raw socket does not block")
@@ -410,6 +410,7 @@ class MbedTlsSocket(_Socket):
 
     def shake_hands(self):
         """Go through the handshake, which has no time-out."""
+
         def done():
             try:
                 self._call(self._handshake)
@@ -477,7 +478,7 @@ class MbedTlsSocket(_Socket):
     def _flush(self):
         while self._unsent:
             try:
-                self._unsent = self._unsent[self._raw._transmit(memoryview(self._unsent)):]
+                self._unsent = self._unsent[self._raw._transmit(memoryview(self._unsent)) :]
             except PortError as error:
                 if error.errno != EAGAIN:
                     raise
@@ -523,7 +524,7 @@ class MbedTlsSocket(_Socket):
             self._needs = 0
             content = took[1]
             if self._stage == "hello":
-                self._verify(content[len(_CERTIFICATE):].decode().split("\n"))
+                self._verify(content[len(_CERTIFICATE) :].decode().split("\n"))
                 self._unsent = self._to_server.seal(HANDSHAKE, _FINISHED)
                 self._stage = "certificate"
             else:
@@ -660,8 +661,9 @@ def _old_module(board, newer):
     """Return what firmware up to 1.20 has: one function, and no context."""
     verifies = "CERT_REQUIRED" in newer
 
-    def wrap_socket(sock, *, server_side=False, key=None, cert=None, server_hostname=None, do_handshake=True,
-                    **verifying):
+    def wrap_socket(
+        sock, *, server_side=False, key=None, cert=None, server_hostname=None, do_handshake=True, **verifying
+    ):
         if verifying and not verifies:
             raise TypeError("extra keyword arguments given")
         context = newer["SSLContext"](0)

@@ -86,7 +86,7 @@ class Stream:
             raise TypeError("function expected at most 4 arguments")
         *offset, size = offset_and_size or (-1,)
         view = buffer_view(buffer)
-        return self._move(self._transmit, _limited(view[offset[0]:] if offset else view, size))
+        return self._move(self._transmit, _limited(view[offset[0] :] if offset else view, size))
 
     def _move(self, operation, view):
         done = 0

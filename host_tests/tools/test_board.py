@@ -301,9 +301,7 @@ def test_timer_ticks_at_the_idle_prompt_and_ends_with_a_soft_reset(run, rig):
 def test_wifi_at_start_is_as_asked(run, wifi):
     code = "import network; w = network.WLAN(network.STA_IF); print(w.active(), w.isconnected(), w.ifconfig()[0])"
     with run(wifi=wifi) as one:
-        assert mpremote(one, "resume", "exec", code) == (
-            "True True 127.0.0.1\n" if wifi else "False False 0.0.0.0\n"
-        )
+        assert mpremote(one, "resume", "exec", code) == ("True True 127.0.0.1\n" if wifi else "False False 0.0.0.0\n")
 
 
 @on_each
@@ -385,7 +383,7 @@ def test_soft_reset_with_an_open_client_leaves_a_clean_board(run, rig, client, u
     with run() as one, Terminal(one.port) as terminal:
         for _ in range(2):
             terminal.wait(">>> ")
-            assert terminal.line("import gc; gc.collect(); gc.mem_free() > 35000") .endswith("True")
+            assert terminal.line("import gc; gc.collect(); gc.mem_free() > 35000").endswith("True")
             for line in _EXAMPLE:
                 terminal.line(line)
             terminal.line(f"ws.connect('{url}')")
@@ -397,12 +395,21 @@ def test_soft_reset_with_an_open_client_leaves_a_clean_board(run, rig, client, u
 
 @on_each
 def test_client_in_the_background_of_a_sleeping_program(run, flash, client, url):
-    (flash / "main.py").write_text("\n".join((*_EXAMPLE, f"ws.connect('{url}')", "import time", """\
+    (flash / "main.py").write_text(
+        "\n".join(
+            (
+                *_EXAMPLE,
+                f"ws.connect('{url}')",
+                "import time",
+                """\
 while not ws.connected:
     time.sleep_ms(10)
 ws.send("hello!")
 time.sleep(5)
-""")))
+""",
+            )
+        )
+    )
     with run() as one, Terminal(one.port) as terminal:
         terminal.wait("got ws connection\r\n")
         terminal.wait("got message: hello! 1\r\n")
@@ -423,7 +430,10 @@ def test_board_of_a_name_runs_once_and_is_joined(here, rig):
         assert virtual_board.running_port() == one.port and virtual_board.names() == [virtual_board.DEFAULT]
         with virtual_board.joined() as port:
             assert port == one.port
-        with pytest.raises(virtual_board.BoardError, match="runs already .try: PORT=virtual"), virtual_board.running(rig=rig):
+        with (
+            pytest.raises(virtual_board.BoardError, match="runs already .try: PORT=virtual"),
+            virtual_board.running(rig=rig),
+        ):
             pass
     assert virtual_board.running_port() is None
     with virtual_board.joined() as port:

@@ -10,7 +10,7 @@ EVENTS = [
     '"connection"',
     "\"receive\" 'hello!', text",
     '"data", the last piece: 1048576 B',
-    "\"close\" -6, 4001",
+    '"close" -6, 4001',
     '"close" -111',
 ]
 

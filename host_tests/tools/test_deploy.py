@@ -241,7 +241,9 @@ def test_deploy_to_a_board_that_answers_nothing_is_refused(case, monkeypatch):
 
 def test_deploy_of_a_client_that_does_not_import_fails(case, client, monkeypatch):
     monkeypatch.setattr(payload, "client", lambda *_: ({"uwebsocket_client.mpy": client["uwebsocket_client.mpy"]}, ""))
-    with pytest.raises(deployment.DeployError, match=r"cannot import the client: ImportError.*\(try: make deploy again"):
+    with pytest.raises(
+        deployment.DeployError, match=r"cannot import the client: ImportError.*\(try: make deploy again"
+    ):
         case.run()
 
 
@@ -261,7 +263,9 @@ HIDDEN = {
 @pytest.mark.parametrize(("path", "remedy"), HIDDEN.values(), ids=HIDDEN)
 def test_deploy_below_another_client_says_which_is_used(case, path, remedy):
     with pytest.raises(deployment.DeployError, match=rf"imports {path}, which comes before /lib \(try: {remedy}\)"):
-        deployment.Deployment(case.board, options(), case.scratch, print)._judge(deployment.Heap(9, 1, False, path, "", ""))
+        deployment.Deployment(case.board, options(), case.scratch, print)._judge(
+            deployment.Heap(9, 1, False, path, "", "")
+        )
 
 
 def test_deploy_beside_a_running_main_says_what_is_left(case):
@@ -437,7 +441,9 @@ def test_romfs_with_files_of_others_is_kept_unless_forced(rom_case, tmp_path, cl
 
 def test_deploy_to_lib_with_the_client_in_romfs_says_which_is_used(rom_case):
     rom_case.run(romfs=True)
-    with pytest.raises(deployment.DeployError, match=r"imports /rom/lib/uwebsocket_client.mpy, which comes before /lib"):
+    with pytest.raises(
+        deployment.DeployError, match=r"imports /rom/lib/uwebsocket_client.mpy, which comes before /lib"
+    ):
         rom_case.run()
 
 

@@ -28,6 +28,7 @@ while ws.poll(1000):
     pass
 """
 
+
 @pytest.fixture
 def flash(tmp_path):
     return tmp_path / "flash"

@@ -1,6 +1,6 @@
 """Tells how `with` blocks of clients end: the statuses told, what leaves the block, and how long leaving takes.
 
-    context_program.py ECHO_URL SILENT_URL
+context_program.py ECHO_URL SILENT_URL
 """
 
 import sys

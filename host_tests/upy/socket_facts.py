@@ -117,8 +117,15 @@ def fact_refused():
 
 def fact_nothing_to_read():
     with Pair() as (client, _):
-        return (client.read(4), client.read(), client.readinto(bytearray(4)), client.readline(),
-                outcome(client.recv, 4), flags(client), flags(client, uselect.POLLIN))
+        return (
+            client.read(4),
+            client.read(),
+            client.readinto(bytearray(4)),
+            client.readline(),
+            outcome(client.recv, 4),
+            flags(client),
+            flags(client, uselect.POLLIN),
+        )
 
 
 def fact_part_to_read():
@@ -138,8 +145,15 @@ def fact_readline():
 
 def fact_write_forms():
     with Pair() as (client, peer):
-        counts = (client.write(b"abcd", 2), client.write(b"abcd", 1, 2), client.write(b"abcd", 9, 2),
-                  client.write("\u00e9"), client.write(b""), client.write(bytearray(b"xyz"), -1), client.send(b"s"))
+        counts = (
+            client.write(b"abcd", 2),
+            client.write(b"abcd", 1, 2),
+            client.write(b"abcd", 9, 2),
+            client.write("\u00e9"),
+            client.write(b""),
+            client.write(bytearray(b"xyz"), -1),
+            client.send(b"s"),
+        )
         return counts, peer.recv(100)
 
 

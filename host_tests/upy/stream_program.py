@@ -1,6 +1,6 @@
 """Tells what comes of a large message, received by "data" and sent in fragments, in a small heap.
 
-    stream_program.py HELLO_URL COUNT_URL SIZE
+stream_program.py HELLO_URL COUNT_URL SIZE
 """
 
 import binascii

@@ -128,6 +128,15 @@ def forms():
 
 
 for fact in (
-    handshake, defaults, pending, close_notify, fin, refused, fin_within_handshake, plain_server, garbage, forms,
+    handshake,
+    defaults,
+    pending,
+    close_notify,
+    fin,
+    refused,
+    fin_within_handshake,
+    plain_server,
+    garbage,
+    forms,
 ):
     print("{}: {!r}".format(fact.__name__, fact()))
