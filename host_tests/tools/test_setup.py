@@ -325,9 +325,9 @@ def test_main_rig_unobtainable_is_recorded_and_fails_only_in_ci(apt, tmp_path, m
     monkeypatch.setattr(install, "make_venv", lambda *_: False)
     monkeypatch.setattr(install, "unpack_stubs", lambda *_: False)
     assert setup.main([]) == code
-    assert "left out micropython32: suite trixie: " in capsys.readouterr().err
+    assert "left out micropython32: suite " in capsys.readouterr().err
     assert "micropython32" in rigs.missing()
-    with pytest.raises(rigs.RigMissing, match=r"micropython32 is not here: suite trixie.*\(try: make setup\)"):
+    with pytest.raises(rigs.RigMissing, match=r"micropython32 is not here: suite .*\(try: make setup\)"):
         rigs.command("micropython32")
     assert "micropython32" not in rigs.available()
 
