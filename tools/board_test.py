@@ -17,9 +17,10 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     remote_board.add_port_argument(parser)
     parser.add_argument("--host", help="this computer's address, as the board sees it (default: found by itself)")
-    parser.add_argument("--only", action="append", choices=[*[step.name for step in board_tester.STEPS], board_tester.PROMPT], default=[],
-                        metavar="STEP", help="run only this step; repeat for more")  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print JSON instead of the board_tester.table")
+    steps = [*[step.name for step in board_tester.STEPS], board_tester.PROMPT]
+    only = "run only this step; repeat for more"
+    parser.add_argument("--only", action="append", choices=steps, default=[], metavar="STEP", help=only)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     options = parser.parse_args(argv)
     result = board_tester.Report()
     failure = None

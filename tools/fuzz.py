@@ -1,8 +1,8 @@
 """Look for bytes that the device code cannot take, with atheris, which watches what code each input reaches.
 
 The targets of tools/common/fuzz_targets.py all run at once, from the inputs in tools/programs/fuzz/corpus and what
-earlier runs found (build/fuzz). An input that breaks a promise goes to tools/programs/fuzz/crashes/<target>: `make test`
-replays it from then on.
+earlier runs found (build/fuzz). An input that breaks a promise goes to tools/programs/fuzz/crashes/<target>: from then
+on `make test` replays it.
 """
 
 import argparse

@@ -90,7 +90,12 @@ _BLAMED = {
     ),
     "lost-at-the-end": ({"plain": (_PLAIN, _TIMED_OUT)}, "network", "fails to connect", "firewall"),
     "client": ({"echo": _failed('no "receive" came')}, "client", "a bare socket works", "an issue with this table"),
-    "client-stuck": ({"echo": remote_board.DeviceError("no answer (try: a reset)")}, "client", "echoes: no answer;", "issue"),
+    "client-stuck": (
+        {"echo": remote_board.DeviceError("no answer (try: a reset)")},
+        "client",
+        "echoes: no answer;",
+        "issue",
+    ),
     "weak-signal": (
         {"echo": _failed('no "receive" came'), "network": _NETWORK | {"rssi": -85}},
         "client",
