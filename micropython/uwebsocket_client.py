@@ -1,13 +1,13 @@
 # uwebsocket_client: a WebSocket client for MicroPython. MIT licence, see LICENSE.
 """NodeMCU's `websocket` module for MicroPython: RFC 6455, events, status codes.
 
-    import uwebsocket_client as websocket
+import uwebsocket_client as websocket
 
-    ws = websocket.createClient()
-    ws.on("receive", lambda ws, message, opcode: print(message))
-    ws.on("close", lambda ws, status: print("closed", status))
-    ws.connect("ws://192.168.1.10:8080/")
-    while ws.poll(1000): pass       # a board does this by itself, in the background
+ws = websocket.createClient()
+ws.on("receive", lambda ws, message, opcode: print(message))
+ws.on("close", lambda ws, status: print("closed", status))
+ws.connect("ws://192.168.1.10:8080/")
+while ws.poll(1000): pass       # a board does this by itself, in the background
 """
 
 import errno
@@ -223,9 +223,7 @@ class WebSocketClient:
                     self._tx = bytearray(_BODY + min(n + 3 & ~3, self._room))
                 except MemoryError:
                     pass
-            self._start = self._end = start = header(
-                self._tx, opcode | 0x80 if fin else opcode, n, key
-            )
+            self._start = self._end = start = header(self._tx, opcode | 0x80 if fin else opcode, n, key)
             room = len(self._tx) - _BODY
             key = widen(key, min(n, room))
             while True:

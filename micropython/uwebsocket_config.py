@@ -58,9 +58,7 @@ def check_headers(headers):
 
 def _whole(key, value, least=0, limit=1 << 29):
     if type(value) is not int or not least <= value < limit:
-        raise ValueError(
-            "config: {} must be a whole number from {} to {}".format(key, least, limit - 1)
-        )
+        raise ValueError("config: {} must be a whole number from {} to {}".format(key, least, limit - 1))
 
 
 def _switch(key, value):

@@ -95,9 +95,7 @@ def close_payload(code, reason):
     `code`: 1000 to 1003, 1007 to 1014 or 3000 to 4999; `reason`: `str` of at most 123 bytes of UTF-8.
     Raises `ValueError` for others.
     """
-    if type(code) is not int or not (
-        999 < code < 1004 or 1006 < code < 1015 or 2999 < code < 5000
-    ):
+    if type(code) is not int or not (999 < code < 1004 or 1006 < code < 1015 or 2999 < code < 5000):
         refuse("code", code)
     try:
         payload = bytes((code >> 8, code & 0xFF)) + reason.encode()

@@ -46,9 +46,9 @@ except Exception:  # absent, no room for it, made for another chip, or no machin
         """
         try:
             width = (n + 3) & ~3 if len(data) == n else len(buffer) - _BODY
-            buffer[_BODY : _BODY + width] = (
-                int.from_bytes(data[start : start + n], "little") ^ key
-            ).to_bytes(width, "little")
+            buffer[_BODY : _BODY + width] = (int.from_bytes(data[start : start + n], "little") ^ key).to_bytes(
+                width, "little"
+            )
         except (MemoryError, TypeError):  # None for a key
             i = 0
             while i < n:

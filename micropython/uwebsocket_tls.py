@@ -137,9 +137,7 @@ def wrap(ws, host):
         if sum([region[1] for region in esp32.idf_heap_info(esp32.HEAP_DATA)]) < _ESP32_HEAP:
             raise MemoryError
     if hasattr(tls, "SSLContext"):
-        sock = _context(tls, config, verify).wrap_socket(
-            raw, server_hostname=name, do_handshake_on_connect=False
-        )
+        sock = _context(tls, config, verify).wrap_socket(raw, server_hostname=name, do_handshake_on_connect=False)
     else:
         sock = _wrap_old(tls, raw, config, verify, name, {"do_handshake": False})
     ws._sock = sock

@@ -74,9 +74,7 @@ def parse_url(url):
     if not host:
         return -4
     for c in host:
-        if not (
-            0x30 <= c <= 0x39 or 0x61 <= c | 0x20 <= 0x7A or c in (b":.%" if literal else b"-._~")
-        ):
+        if not (0x30 <= c <= 0x39 or 0x61 <= c | 0x20 <= 0x7A or c in (b":.%" if literal else b"-._~")):
             return -4
     tls = port > 80
     if digits:
