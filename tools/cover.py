@@ -17,9 +17,8 @@ from common import compiler, report, rigs
 FOLDER = rigs.ROOT / "host_tests" / "client"
 OUT = rigs.BUILD / "cover"
 TESTS = {
-    "uwebsocket_url": ("handshake_url",),
-    "uwebsocket_request": ("handshake_request", "client_connecting"),
-    "uwebsocket_reply": ("handshake_reply", "client_connecting"),
+    "uwebsocket_request": ("request", "client_connecting"),
+    "uwebsocket_reply": ("reply", "client_connecting"),
     "uwebsocket_connect": ("client_connecting", "client_reconnecting"),
     "uwebsocket_errors": ("errors", "client_closing"),
     "uwebsocket_tls": ("tls_scripted",),
