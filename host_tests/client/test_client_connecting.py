@@ -6,7 +6,7 @@ from servers import wire
 from support.client_session import FIRMWARE, HOST, NEWEST, PORT, URL, Session, each
 
 OTHER = "10.0.0.3"
-# An OS error's name -> the status that it leads to once the server has been heard (status.md)
+# An OS error's name -> the status that it leads to once the server has been heard (docs/statuses.md)
 ERRNO_STATUSES = {
     "ENOMEM": -101, "ENOBUFS": -101, "ETIMEDOUT": -103, "EHOSTUNREACH": -104, "ECONNABORTED": -108,
     "ECONNRESET": -109, "ECONNREFUSED": -111, "ENFILE": -199, "EIO": -199, "ENOTCONN": -199,

@@ -1,4 +1,4 @@
-"""Every scenario of servers/scenarios.py, over real sockets, on every interpreter.
+"""Every scenario of host_tests/servers/scenarios.py, over real sockets, on every interpreter.
 
 One process of each interpreter plays all scenarios of a batch with one client object; the tests then look at what it
 printed and at what the server recorded.

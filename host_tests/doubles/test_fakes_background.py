@@ -1,4 +1,7 @@
-"""Timers, scheduled callbacks and socket callbacks of the fake boards: platforms.md, sections 9, 10 and 15."""
+"""Timers, scheduled callbacks and socket callbacks of the fake boards.
+
+The facts are in docs/ports.md, Socket callbacks; docs/ports.md, Timers, scheduling, resets.
+"""
 
 import pytest
 

@@ -1,4 +1,6 @@
-"""fakes/bootloader.py: the real esptool finds each chip, and what it writes comes out, unless a fault is in the way."""
+"""The boot loader of the fakes: the real esptool finds each chip, and what it writes comes out, unless a fault is in
+the way.
+"""
 
 import random
 import subprocess

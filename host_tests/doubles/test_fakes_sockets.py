@@ -1,4 +1,4 @@
-"""What the fake sockets give on each port: the rows of platforms.md, sections 2 to 5 and 15."""
+"""What the fake sockets give on each port: the tables of docs/ports.md, Connecting to Poll."""
 
 import pytest
 

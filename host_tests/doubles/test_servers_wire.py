@@ -1,4 +1,4 @@
-"""The bytes of servers/wire.py against the frame code of the `websockets` library."""
+"""The bytes of host_tests/servers/wire.py against the frame code of the `websockets` library."""
 
 import pytest
 from websockets.frames import Frame, Opcode

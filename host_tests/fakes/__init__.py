@@ -14,7 +14,7 @@
         ws.poll(1000)
 
 Ports are `fakes.PORTS`: esp8266, esp32, unix; `version` picks what older firmware did otherwise (ESP8266: before 1.28
-resets, before 1.25 connecting, before 1.23 Nagle). What they do is data in `profiles`, after platforms.md.
+resets, before 1.25 connecting, before 1.23 Nagle). What they do is data in `profiles`, after docs/ports.md.
 
 board: a Board
     load(name)                          a module of micropython/; execute(source) runs a text; soft_reset() forgets all

@@ -1,6 +1,6 @@
 """How each port's sockets, errors, timers and scheduler differ: data, no behaviour.
 
-A port is a `Profile`; what older firmware does otherwise is in `_BEFORE`. The facts are platforms.md's, by section.
+A port is a `Profile`; what older firmware does otherwise is in `_BEFORE`. docs/ports.md says how each fact is known.
 """
 
 from dataclasses import dataclass, replace
@@ -102,7 +102,7 @@ _COMMON_NUMBERS = {
     "ENOBUFS": 105, "ECONNREFUSED": 111,
 }  # fmt: skip
 
-# Section 1: MicroPython's own numbers are Linux's
+# docs/ports.md, What runs where: MicroPython's own numbers are Linux's
 _LINUX_NUMBERS = _COMMON_NUMBERS | {
     "EADDRINUSE": 98, "ENETUNREACH": 101, "ECONNABORTED": 103, "EISCONN": 106, "ENOTCONN": 107, "ETIMEDOUT": 110,
     "EHOSTUNREACH": 113, "EALREADY": 114, "EINPROGRESS": 115,
@@ -120,7 +120,7 @@ def _always(error, **more):
 
 
 def _lwip_failure(error, flags, asked=0):
-    """Return lwip's state after `error`: reading tells it once (section 4, state BADF)."""
+    """Return lwip's state after `error`: reading tells it once, and then EBADF."""
     return State(
         read=(error, "bad"),
         write=(error, None),
@@ -146,7 +146,7 @@ _LWIP_STATES = {
         flags=POLLERR | POLLHUP,
         asked=POLLIN | POLLOUT,
     ),
-    # The pcb is gone, the state says connected: writing follows a null pointer (section 4)
+    # The pcb is gone, the state says connected: writing follows a null pointer (docs/ports.md, How a connection ends)
     "reset_told": State(
         read=(END, None), write=(CRASH, None), connect="EBADF", nodelay=CRASH, flags=POLLHUP, asked=POLLIN
     ),
@@ -182,7 +182,7 @@ _LWIP_1_27_RESET = {
     ),
 }
 
-# Section 15: HUP only where it is asked for, ERR never
+# docs/ports.md, Poll: HUP only where it is asked for, ERR never
 _ESP32_BROKEN = {"connect": "ENOTCONN", "nodelay": "EINVAL", "asked": POLLIN | POLLOUT | POLLHUP}
 
 _ESP32_STATES = {

@@ -3,8 +3,8 @@
 No real cryptography: a record has TLS's five-byte header, then its content xored with a pad that depends on its number
 and direction, then a checksum. So a record that is lost, doubled, cut or changed does not pass, as in TLS.
 
-What the libraries do is platforms.md's, sections 6 (axTLS), 7 and 15 (mbedTLS). What would corrupt, hang or crash a
-board is a BoardCrash.
+What the libraries do is in docs/ports.md, axTLS; docs/ports.md, mbedTLS. What would corrupt, hang or crash a board is a
+BoardCrash.
 """
 
 import ast

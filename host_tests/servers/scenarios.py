@@ -38,8 +38,8 @@ class Scenario:
     """What a server does, what the client is told to do, and what must come of it.
 
     `calls` maps a moment ("start": right after connect(), "connection", "receive") to the client's methods called
-    then, each a list of the name and the arguments as upy/status_program.py takes them. `received` are the messages
-    that must arrive, `sent` the Close code that must reach the server (None: no Close frame; 1005: an empty one),
+    then, each a list of the name and the arguments as host_tests/upy/status_program.py takes them. `received` are the
+    messages that must arrive, `sent` the Close code that must reach the server (None: no Close frame; 1005: empty),
     `heard` the client's `close_code` and `close_reason`, `answers` the frames that must come besides Close,
     `first` who ends TCP, `raised` the errors that calls must raise, by errno name. `status` is a tuple where
     timing decides between two.

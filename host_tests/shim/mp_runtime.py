@@ -1,7 +1,7 @@
 """What MicroPython's runtime does alike for every port: OS errors, streams, poll objects, scheduled callbacks.
 
 The shim's modules and the fakes of `host_tests/fakes` build on it. The names follow MicroPython's sources:
-py/stream.c, extmod/modselect.c, py/scheduler.c.
+`py/stream`, `extmod/modselect`, `py/scheduler`.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Plays scenarios with upy/status_program.py on an interpreter: what the tests over real sockets share."""
+"""Plays scenarios with host_tests/upy/status_program.py on an interpreter: what the tests over real sockets share."""
 
 import hashlib
 import json
