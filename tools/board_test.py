@@ -27,7 +27,7 @@ def main(argv=None):
     try:
         with remote_board.opened(options.port, options.board) as board:
             board_tester.examine(board, options.host, options.only, result)
-    except (remote_board.DeviceError, board_tester.StepFailed, compiler.BuildError, rigs.RigMissing) as error:
+    except (remote_board.RemoteError, board_tester.StepFailed, compiler.BuildError, rigs.RigMissing) as error:
         failure = str(error)
     except OSError as error:
         failure = f"{options.host}: {error.strerror} (try: --host with an address of this computer)"

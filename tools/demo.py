@@ -33,7 +33,7 @@ class DemoError(RuntimeError):
     """The demo cannot run, or an event did not come; the text says why and what to do."""
 
 
-_FAILURES = (DemoError, remote_board.DeviceError, board_tester.StepFailed, compiler.BuildError, rigs.RigMissing)
+_FAILURES = (DemoError, remote_board.RemoteError, board_tester.StepFailed, compiler.BuildError, rigs.RigMissing)
 
 
 @contextlib.contextmanager
@@ -111,7 +111,7 @@ def _play(board, urls):
 
 
 def run_on_board(board, url=None, host=None):
-    """Run the demo on `board`, a remote_board.Device; DemoError where not every event came."""
+    """Run the demo on `board`, a remote_board.RemoteBoard; DemoError where not every event came."""
     tester = board_tester.Tester(board, host)
     facts = board.facts()
     imported = board_tester.import_client(tester)

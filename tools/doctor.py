@@ -62,7 +62,7 @@ def connected(port, name):
             yield firmware(facts)
             yield Finding("heap", f"{facts.free} B of {facts.heap} B free")
             yield client(facts, board.files(_LIB))
-    except remote_board.DeviceError as error:
+    except remote_board.RemoteError as error:
         yield _failed(port or "board", error)
     except (compiler.BuildError, rigs.RigMissing) as error:
         yield Finding("client", f"cannot be compared: {error}", "make setup")

@@ -11,7 +11,7 @@ def answer(path):
     try:
         with remote_board.opened(path) as one:
             facts = one.facts()
-    except remote_board.DeviceError as error:
+    except remote_board.RemoteError as error:
         return str(error)
     return f"MicroPython {facts.version_text}, {facts.machine}"
 

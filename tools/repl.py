@@ -26,7 +26,7 @@ def main(argv=None):
             if code := subprocess.run(command, check=False).returncode:
                 print(f"repl: mpremote ended with {code} (try: make doctor)", file=sys.stderr)
                 return 1
-    except remote_board.DeviceError as error:
+    except remote_board.RemoteError as error:
         print(f"repl: {error}", file=sys.stderr)
         return 1
     return 0

@@ -5,10 +5,10 @@
         subprocess.run([..., "esptool", "--port", chip.port, "--before", "no-reset", "write-flash", "0", "image.bin"])
         assert chip.flash[:1000] == ...
 
-Chips are CHIPS: what differs between them is data. The chip speaks what Espressif documents as its serial protocol;
-with esptool's stub uploaded, also the stub's. Its flash is NOR: erasing sets bits, writing clears them, so that what
-was not erased does not come out right. A pseudo-terminal has no DTR and RTS: the chip leaves the loader when it is
-told to (FLASH_END, RUN_USER_CODE: esptool's --after soft-reset), or by reset().
+Chips are CHIPS, those of all boards: what differs between them is data. The chip speaks what Espressif documents as its
+serial protocol; with esptool's stub uploaded, also the stub's. Its flash is NOR: erasing sets bits, writing clears
+them, so that what was not erased does not come out right. A pseudo-terminal has no DTR and RTS: the chip leaves the
+loader when it is told to (FLASH_END, RUN_USER_CODE: esptool's --after soft-reset), or by reset().
 
 chip: a Bootloader
     port                    for esptool's --port: the pseudo-terminal, or the `link` to it
@@ -33,6 +33,10 @@ import threading
 import tty
 import zlib
 from dataclasses import dataclass, field
+
+from esptool.targets import CHIP_DEFS
+
+from common import boards
 
 _END = b"\xc0"
 _SECTOR = 4096
@@ -90,17 +94,25 @@ CHIPS = {
         "Generic ESP32S2 module with ESP32S2", _LATER_ROM, 0x1000, 0x3F402000, 0x20, 0x58, {_DETECT: 0x000007C6},
         security=bytes(12),
     ),
-    "esp32s3": Chip(
-        "Generic ESP32S3 module with ESP32S3", _LATER_ROM, 0, 0x60002000, 0x20, 0x58,
-        security=struct.pack("<12xII", 9, 0),
-    ),
-    "esp32c3": Chip(
-        "ESP32C3 module with ESP32C3", _LATER_ROM, 0, 0x60002000, 0x20, 0x58, security=struct.pack("<12xII", 5, 0)
-    ),
-    "esp32c6": Chip(
-        "ESP32C6 module with ESP32C6", _LATER_ROM, 0, 0x60003000, 0x20, 0x58, security=struct.pack("<12xII", 13, 0)
-    ),
 }  # fmt: skip
+
+
+def _newer(name):
+    """Return a chip whose ROM tells its number, as all since the ESP32-S3 do; esptool has in what else they differ."""
+    known = CHIP_DEFS[name]
+    chip = name.upper()
+    return Chip(
+        f"{chip} module with {chip}",
+        _LATER_ROM,
+        known.BOOTLOADER_FLASH_OFFSET,
+        known.SPI_REG_BASE,
+        known.SPI_USR2_OFFS,
+        known.SPI_W0_OFFS,
+        security=struct.pack("<12xII", known.IMAGE_CHIP_ID, 0),
+    )
+
+
+CHIPS |= {board.chip: _newer(board.chip) for board in map(boards.load, boards.names()) if board.chip not in CHIPS}
 
 _MANUFACTURER = 0xEF  # Winbond
 _FLASH_TYPE = 0x40

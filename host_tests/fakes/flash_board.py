@@ -13,7 +13,7 @@ from pathlib import Path
 from mpremote.romfs import make_romfs
 
 from common import rigs
-from common.remote_board import DeviceError
+from common.remote_board import RemoteError
 
 _PROGRAM = Path(__file__).parent / "flash_board_program.py"
 _CHUNK = 256  # what mpremote writes at once
@@ -67,9 +67,9 @@ class FlashBoard:
         )  # fmt: skip
         self.left = int(done.stderr.split()[-1]) if done.stderr else self.left
         if not self.left:
-            raise DeviceError("the board is gone (try: plug it in)")
+            raise RemoteError("the board is gone (try: plug it in)")
         if done.returncode:
-            raise DeviceError(f"{done.stdout.splitlines()[-1]} (try: something else)")
+            raise RemoteError(f"{done.stdout.splitlines()[-1]} (try: something else)")
         return done.stdout
 
     def mpremote(self, *arguments, timeout_s=60):
@@ -106,7 +106,7 @@ class FlashBoard:
     def files(self, folder):
         try:
             lines = self.exec(_FILES.format(folder=folder)).splitlines()
-        except DeviceError as error:
+        except RemoteError as error:
             if "ENOENT" in str(error):
                 return {}
             raise

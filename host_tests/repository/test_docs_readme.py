@@ -5,7 +5,7 @@ import re
 import pytest
 
 import uwebsocket_config
-from common import certificates, echo_server, rigs
+from common import boards, certificates, echo_server, rigs
 from support import samples
 
 README = rigs.ROOT / "README.md"
@@ -72,3 +72,18 @@ def test_settings_in_the_readme_are_those_of_the_code():
     cells = re.findall(r"^\| (`[a-z_`, ]+`) \| .+ \| .+ \|$", README.read_text(), re.MULTILINE)
     named = [name for cell in cells for name in re.findall(r"[a-z_]+", cell)]
     assert sorted([*named, *NOT_YET]) == sorted(uwebsocket_config.KEYS)
+
+
+def test_boards_in_the_readme_are_those_of_the_folders():
+    links = re.findall(r"\[(\w+)\]\(boards/(\w+)/board\.md\)", README.read_text())
+    assert sorted(links) == [(name, name) for name in boards.names()]
+
+
+def test_oldest_firmware_in_the_readme_is_that_of_the_boards():
+    (row,) = re.findall(r"^\| MicroPython \| (.+) \| (.+) \| .+ \|$", README.read_text(), re.MULTILINE)
+    for platform, cell in zip(("esp8266", "esp32"), row, strict=True):
+        oldest = {one.name: one.oldest for one in map(boards.load, boards.names()) if one.platform == platform}
+        least = min(oldest.values())
+        text = "{}.{} and later".format(*least)
+        later = [f"{name.rpartition('_')[2]} {x}.{y}" for name, (x, y) in oldest.items() if (x, y) > least]
+        assert cell == text + (f" ({', '.join(later)})" if later else "")

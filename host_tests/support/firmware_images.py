@@ -3,14 +3,15 @@
 import hashlib
 import struct
 
+from esptool.targets import CHIP_DEFS
+
+from common import boards
+
 VERSION = "v1.25.0 on 2025-04-15"
 
-# Number in the header, where the bootloader lies in flash
-ESP32_FAMILY = {
-    "esp32": (0, 0x1000), "esp32s2": (2, 0x1000), "esp32s3": (9, 0), "esp32c3": (5, 0), "esp32c6": (13, 0)
-}  # fmt: skip
-CHIPS = ("esp8266", *ESP32_FAMILY)
-OFFSETS = {"esp8266": 0} | {chip: offset for chip, (_, offset) in ESP32_FAMILY.items()}
+CHIPS = tuple(board.chip for board in map(boards.load, boards.names()))
+# Where the firmware begins in flash
+OFFSETS = {chip: CHIP_DEFS[chip].BOOTLOADER_FLASH_OFFSET for chip in CHIPS}
 
 _CODE = bytes(range(256)) * 8 + b"MicroPython " + VERSION.encode() + b"\0\xdb\xc0\xdb\0"
 
@@ -35,7 +36,7 @@ def esp8266(code=_CODE):
 
 def esp32_image(chip, code):
     """Return one image for a chip of the ESP32 family: a bootloader, or an application."""
-    number, _ = ESP32_FAMILY[chip]
+    number = CHIP_DEFS[chip].IMAGE_CHIP_ID
     header = bytes([0xE9, 1, 2, 0x20]) + struct.pack("<I", 0x40080000)
     header += bytes([0xEE, 0, 0, 0]) + struct.pack("<HBHH4xB", number, 0, 0, 0xFFFF, 1)
     image = _with_checksum(header, [(0x40080000, code.ljust(-(-len(code) // 4) * 4, b"\0"))])

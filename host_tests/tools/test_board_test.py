@@ -91,7 +91,7 @@ _BLAMED = {
     "lost-at-the-end": ({"plain": (_PLAIN, _TIMED_OUT)}, "network", "fails to connect", "firewall"),
     "client": ({"echo": _failed('no "receive" came')}, "client", "a bare socket works", "an issue with this table"),
     "client-stuck": (
-        {"echo": remote_board.DeviceError("no answer (try: a reset)")},
+        {"echo": remote_board.RemoteError("no answer (try: a reset)")},
         "client",
         "echoes: no answer;",
         "issue",

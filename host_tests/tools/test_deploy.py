@@ -11,7 +11,7 @@ import pytest
 
 import deploy
 from common import boards, compiler, deployment, payload, remote_board, rigs
-from common.remote_board import DeviceError
+from common.remote_board import RemoteError
 from fakes import flash_board
 
 MICROPYTHONS = [name for name in rigs.available() if name != "cpython"]
@@ -124,7 +124,7 @@ def test_deploy_to_a_board_whose_main_goes_on_after_the_reset_interrupts_it_agai
 
     def deaf_once_after_reset(program, **options):
         if case.board.resets and left:
-            raise DeviceError(f"{left.pop()} (try: its reset button)")
+            raise RemoteError(f"{left.pop()} (try: its reset button)")
         return execute(program, **options)
 
     monkeypatch.setattr(case.board, "exec", deaf_once_after_reset)
@@ -216,7 +216,7 @@ def test_deploy_that_finds_the_flash_full_leaves_the_old_client(case, client, mo
         case.board.write(f"/lib/{name}", data)
     case.fill(4)
     monkeypatch.setattr(deployment, "parts", lambda copies, *_: [list(copies)])  # as if there were room
-    with pytest.raises(DeviceError, match="28|ENOSPC"):
+    with pytest.raises(RemoteError, match="28|ENOSPC"):
         case.run()
     assert case.modules() == {name: hashlib.sha256(data).hexdigest() for name, data in before.items()}
 
@@ -362,7 +362,7 @@ def test_power_failing_at_any_write_leaves_a_client_and_the_next_deploy_repairs(
     while True:
         case.board.restore(start)
         case.board.left = len(found) + 1
-        with contextlib.suppress(DeviceError):
+        with contextlib.suppress(RemoteError):
             case.run(example="echo", romfs=romfs)
         if case.board.left:
             break
@@ -458,7 +458,7 @@ def opened(monkeypatch, tmp_path):
     @contextlib.contextmanager
     def find(port, board=None):
         if port == "gone":
-            raise DeviceError("no board on gone (try: make ports)")
+            raise RemoteError("no board on gone (try: make ports)")
         folder = tmp_path / str(port)
         if port not in cases:
             folder.mkdir()

@@ -264,7 +264,7 @@ class Tester:
         """Return what the board says of importing the client."""
         try:
             return self.ask("import")
-        except remote_board.DeviceError as error:  # MicroPython reads a file that is cut off for ever
+        except remote_board.RemoteError as error:  # MicroPython reads a file that is cut off for ever
             return {"failed": _without_remedy(error)}
 
     def start(self):
@@ -275,7 +275,7 @@ class Tester:
         """Run a step; return its Outcome."""
         try:
             said = self._run(step.program, "kit.run(step, {!r})", step.arguments(self.servers))
-        except (remote_board.DeviceError, StepFailed) as error:
+        except (remote_board.RemoteError, StepFailed) as error:
             return Outcome(step.name, False, _without_remedy(error))
         outcome = Outcome(step.name, "result" in said, said.get("failed"), said["ms"], said["free"])
         if outcome.passed:

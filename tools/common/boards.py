@@ -53,7 +53,7 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class Board:
+class BoardData:
     """What the tools know about a board; its folder also holds board.md, for the user."""
 
     name: str
@@ -92,11 +92,11 @@ def _checked(path):
 
 
 def read(path):
-    """Return the Board that the file `path` describes."""
+    """Return the BoardData that the file `path` describes."""
     data = _checked(path)
     url = data.pop("url")
     flash = data.pop("flash")
-    return Board(
+    return BoardData(
         **data
         | {
             "name": path.parent.name,
@@ -115,14 +115,14 @@ def names():
 
 
 def load(name):
-    """Return the Board of that official name; ValueError lists them all."""
+    """Return the BoardData of that official name; ValueError lists them all."""
     if name not in names():
         raise ValueError(f"no board is called {name!r} (one of: {', '.join(names())})")
     return read(FOLDER / name / "board.json")
 
 
 def for_chip(chip):
-    """Return the Board for a chip, by its name for esptool: "esp32c3", or as esptool prints it, "ESP32-C3"."""
+    """Return the BoardData for a chip, by its name for esptool: "esp32c3", or as esptool prints it, "ESP32-C3"."""
     boards = {board.chip: board for board in map(load, names())}
     try:
         return boards[_chip_id(chip)]
@@ -131,7 +131,7 @@ def for_chip(chip):
 
 
 def for_machine(machine):
-    """Return the Board for what MicroPython calls its machine: "ESP module with ESP8266".
+    """Return the BoardData for what MicroPython calls its machine: "ESP module with ESP8266".
 
     The firmware for some variants of a chip adds the variant's name: "Generic ESP32 module with ESP32-UNICORE".
     """

@@ -86,7 +86,7 @@ class DeployError(RuntimeError):
     """The board cannot get what was asked for; the text says why and what to do."""
 
 
-_FAILURES = (DeployError, payload.PayloadError, remote_board.DeviceError, compiler.BuildError, rigs.RigMissing)
+_FAILURES = (DeployError, payload.PayloadError, remote_board.RemoteError, compiler.BuildError, rigs.RigMissing)
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def parts(copies, present, block, free):
 class Deployment:
     """One board that gets the client.
 
-    `board` is a remote_board.Device, `folder` is for scratch files, `say` takes the lines that tell what happens.
+    `board` is a remote_board.RemoteBoard, `folder` is for scratch files, `say` takes the lines that tell what happens.
     """
 
     def __init__(self, board, options, folder, say):
@@ -168,7 +168,7 @@ class Deployment:
         self._say = say
 
     def run(self):
-        """Do everything that the options ask for; DeployError, PayloadError or DeviceError where it cannot be done."""
+        """Do everything that the options ask for; DeployError, PayloadError or RemoteError where it cannot be done."""
         machine = "virtual board" if self._board.virtual else self._facts.machine
         self._say(f"{machine}, MicroPython {self._facts.version_text}")
         check_version(self._facts)
@@ -262,8 +262,8 @@ class Deployment:
         self._board.exec(_MAKE_LIB)
         try:
             self._board.mpremote(*commands[1:], timeout_s=60 + size // _SLOWEST)
-        except remote_board.DeviceError:
-            with contextlib.suppress(remote_board.DeviceError):  # if the board is still there, its flash is full
+        except remote_board.RemoteError:
+            with contextlib.suppress(remote_board.RemoteError):  # if the board is still there, its flash is full
                 self._remove(unfinished.keys() & self._present().keys())
             raise
         self._compare(unfinished, self._present())
@@ -318,7 +318,7 @@ class Deployment:
             time.sleep(_BOOT_S)
         try:
             self._board.exec("pass")
-        except remote_board.DeviceError:  # Ctrl-C met boot.py, and main.py came after it
+        except remote_board.RemoteError:  # Ctrl-C met boot.py, and main.py came after it
             self._board.exec("pass")
 
     def _measure(self):

@@ -66,7 +66,7 @@ del _files
 """
 
 
-class DeviceError(RuntimeError):
+class RemoteError(RuntimeError):
     """Something with a board has failed; the text says what, and ends in the remedy."""
 
 
@@ -112,31 +112,31 @@ def _only_port():
     """Return the port of the only board that is connected, or else of the virtual board that runs."""
     ports = [port.device for port in serial_ports()]
     if len(ports) > 1:
-        raise DeviceError(f"several boards are connected: {', '.join(ports)} (try: PORT={ports[0]})")
+        raise RemoteError(f"several boards are connected: {', '.join(ports)} (try: PORT={ports[0]})")
     found = ports[0] if ports else next(filter(None, map(virtual_board.running_port, virtual_board.names())), None)
     if not found:
-        raise DeviceError("no board is connected (try: its USB cable, make ports, or PORT=virtual)")
+        raise RemoteError("no board is connected (try: its USB cable, make ports, or PORT=virtual)")
     return found
 
 
 def check_port(port):
-    """Raise DeviceError if `port` cannot be opened at all."""
+    """Raise RemoteError if `port` cannot be opened at all."""
     try:
         status = os.stat(port)
     except OSError:
-        raise DeviceError(f"no board on {port} (try: make ports)") from None
+        raise RemoteError(f"no board on {port} (try: make ports)") from None
     if not stat.S_ISCHR(status.st_mode):
-        raise DeviceError(f"{port} is no serial port (try: make ports)")
+        raise RemoteError(f"{port} is no serial port (try: make ports)")
     if not os.access(port, os.R_OK | os.W_OK):
         try:
             group = grp.getgrgid(status.st_gid).gr_name
         except KeyError:
             group = str(status.st_gid)
-        raise DeviceError(f"no permission for {port} (try: sudo usermod -a -G {group} $USER, then log in again)")
+        raise RemoteError(f"no permission for {port} (try: sudo usermod -a -G {group} $USER, then log in again)")
 
 
 def check_free(port):
-    """Raise DeviceError if another program has `port` for itself."""
+    """Raise RemoteError if another program has `port` for itself."""
     try:
         descriptor = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
     except OSError:
@@ -150,12 +150,12 @@ def check_free(port):
 
 
 def _in_use(port):
-    return DeviceError(f"{port} is in use (try: end what has it open: a terminal, another tool)")
+    return RemoteError(f"{port} is in use (try: end what has it open: a terminal, another tool)")
 
 
 @contextlib.contextmanager
 def opened(port, board=None):
-    """Give the Device on `port`.
+    """Give the RemoteBoard on `port`.
 
     `port`: a serial device; "virtual" for the virtual board, whose name `board` may say; None for the only board that
     is connected.
@@ -165,15 +165,15 @@ def opened(port, board=None):
             try:
                 port = stack.enter_context(virtual_board.joined(board or virtual_board.DEFAULT))
             except ValueError as error:
-                raise DeviceError(f"{error} (try: make boards)") from None
+                raise RemoteError(f"{error} (try: make boards)") from None
             except (virtual_board.BoardError, compiler.BuildError, rigs.RigMissing) as error:
-                raise DeviceError(str(error)) from None
+                raise RemoteError(str(error)) from None
         port = port or _only_port()
         check_port(port)
-        yield Device(port)
+        yield RemoteBoard(port)
 
 
-class Device:
+class RemoteBoard:
     """A board on a serial port."""
 
     def __init__(self, port):
@@ -186,13 +186,13 @@ class Device:
         return [str(MPREMOTE), "connect", self.port, "resume", *arguments]
 
     def greet(self):
-        """Raise DeviceError, within seconds, unless the board answers or has done so before."""
+        """Raise RemoteError, within seconds, unless the board answers or has done so before."""
         if not self._answered:
             self._run(["exec", ""], _ANSWER_S, "does not answer (try: its reset button, then make flash)")
             self._answered = True
 
     def mpremote(self, *arguments, timeout_s=60):
-        """Run mpremote with `arguments`, without a soft reset; return what it printed, or raise DeviceError."""
+        """Run mpremote with `arguments`, without a soft reset; return what it printed, or raise RemoteError."""
         self.greet()
         return self._run(arguments, timeout_s, f"has not finished within {timeout_s} s (try: its reset button)")
 
@@ -201,7 +201,7 @@ class Device:
             done = subprocess.run(self.command(*arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, timeout=timeout_s, check=False)  # fmt: skip
         except FileNotFoundError:
-            raise DeviceError("mpremote is not here (try: make setup)") from None
+            raise RemoteError("mpremote is not here (try: make setup)") from None
         except subprocess.TimeoutExpired:
             raise self._silence(late) from None
         output = done.stdout.decode(errors="replace").replace("\r\n", "\n")
@@ -210,7 +210,7 @@ class Device:
         return output
 
     def exec(self, code, *, timeout_s=60):
-        """Run `code` in the board's __main__; return what it printed. An exception there becomes a DeviceError."""
+        """Run `code` in the board's __main__; return what it printed. An exception there becomes a RemoteError."""
         return self.mpremote("exec", code, timeout_s=timeout_s)
 
     def facts(self):
@@ -218,7 +218,7 @@ class Device:
         try:
             platform, machine, version, text, mpy, heap, free = ast.literal_eval(self.exec(_FACTS).splitlines()[-1])
         except (ValueError, SyntaxError, IndexError):
-            raise DeviceError(f"the board on {self.port} does not run MicroPython (try: make flash)") from None
+            raise RemoteError(f"the board on {self.port} does not run MicroPython (try: make flash)") from None
         march = _MARCHES[mpy >> 10] if mpy >> 10 < len(_MARCHES) else None
         loads = (mpy & 0xFF, mpy >> 8 & 3, march) if mpy else None
         return Facts(platform, machine, version, text, loads, march, heap, free)
@@ -250,7 +250,7 @@ class Device:
     # ---- what a failure means
 
     def _failure(self, output):
-        """Return the DeviceError for what mpremote printed."""
+        """Return the RemoteError for what mpremote printed."""
         text = output.strip()
         last = text.splitlines()[-1].removeprefix("mpremote: ") if text else "mpremote has failed"
         if not os.path.exists(self.port):
@@ -258,26 +258,26 @@ class Device:
         if "failed to access" in text:
             try:
                 check_port(self.port)
-            except DeviceError as error:
+            except RemoteError as error:
                 return error
             return _in_use(self.port)
         if re.search(r"No space left on device|\[Errno 28\]|OSError: 28\b|ENOSPC", text):
-            return DeviceError(f"the flash of the board on {self.port} is full (try: {self._by_hand('rm :FILE')})")
+            return RemoteError(f"the flash of the board on {self.port} is full (try: {self._by_hand('rm :FILE')})")
         if re.search(r"SerialException|termios\.error|Input/output error|device disconnected", text):
             return self._gone()
         if "raw repl" in text or "timeout waiting" in text:
             return self._silence("does not answer (try: its reset button, then make flash)")
         if "MemoryError" in last:
-            return DeviceError(f"the board on {self.port} has no memory left: {last} (try: its reset button)")
-        return DeviceError(f"the board on {self.port} says: {last} (try: make doctor)")
+            return RemoteError(f"the board on {self.port} has no memory left: {last} (try: its reset button)")
+        return RemoteError(f"the board on {self.port} says: {last} (try: make doctor)")
 
     def _gone(self):
         if self._answered:
-            return DeviceError(f"the board on {self.port} is gone (try: its USB cable, then the same again)")
-        return DeviceError(f"no board on {self.port} (try: make ports)")
+            return RemoteError(f"the board on {self.port} is gone (try: its USB cable, then the same again)")
+        return RemoteError(f"no board on {self.port} (try: make ports)")
 
     def _silence(self, otherwise):
-        """Return the DeviceError for a board that did not answer, by what it says unasked, or `otherwise`."""
+        """Return the RemoteError for a board that did not answer, by what it says unasked, or `otherwise`."""
         heard = b""
         try:
             with serial.Serial(self.port, BAUD, timeout=0.1, exclusive=True) as line:
@@ -289,8 +289,8 @@ class Device:
         # The ESP8266's ROM speaks at 74880 baud, which arrives as rubbish.
         rubbish = len(re.findall(rb"[^\t\r\n -~]", heard))
         if len(re.findall(rb"rst cause:|rst:0x", heard)) > 1 or rubbish > 16:
-            return DeviceError(f"the board on {self.port} starts again and again (try: make flash)")
-        return DeviceError(f"the board on {self.port} {otherwise}")
+            return RemoteError(f"the board on {self.port} starts again and again (try: make flash)")
+        return RemoteError(f"the board on {self.port} {otherwise}")
 
     def _by_hand(self, command):
         return f"{MPREMOTE.relative_to(rigs.ROOT)} connect {self.port} {command}"
