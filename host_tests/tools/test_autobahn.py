@@ -46,6 +46,14 @@ def test_main_wrong_argument_returns_2(arguments, text, capsys):
     assert text in capsys.readouterr().err
 
 
+def test_main_with_quick_cases_takes_the_sections_of_make_test(capsys):
+    assert autobahn.main(["--cases", "quick", "--dry-run"]) == 0
+    quick = capsys.readouterr().out
+    assert autobahn.main(["--cases", autobahn.QUICK, "--dry-run"]) == 0
+    assert capsys.readouterr().out == quick
+    assert set(autobahn.expand(autobahn.QUICK)) < set(autobahn.expand(autobahn.FULL))
+
+
 def test_main_dry_run_starts_nothing(capsys):
     assert autobahn.main(["--dry-run", "--on", "cpython", "--cases", "9-10"]) == 0
     assert "cases 9.* 10.* on cpython" in capsys.readouterr().out

@@ -1,6 +1,5 @@
 """tools/deploy.py: the client on a board, whatever happens on the way."""
 
-import argparse
 import contextlib
 import functools
 import hashlib
@@ -17,6 +16,7 @@ from fakes import flash_board
 MICROPYTHONS = [name for name in rigs.available() if name != "cpython"]
 INTERPRETER = MICROPYTHONS[-1]  # the 32-bit one where it is here
 URL = "ws://192.168.1.7:8080/"
+MODULES = len(compiler.sources()) + 1  # and the masker
 
 # A client of two modules, which tells when they do not belong together.
 CLIENT = "import uwebsocket_url\nprint('client', {0}, uwebsocket_url.VERSION)\n"
@@ -24,9 +24,8 @@ PART = "VERSION = {0}\nTEXT = '" + "so many words that the file needs several wr
 
 
 def options(**chosen):
-    """Return the options of a deploy, as argparse would give them."""
-    given = dict.fromkeys(("wifi", "example", "url")) | dict.fromkeys(("romfs", "source", "force", "dry_run"), False)
-    return argparse.Namespace(**given | chosen)
+    """Return the options of a deploy."""
+    return deployment.Options(**chosen)
 
 
 class Case:
@@ -97,9 +96,9 @@ def test_deploy_to_a_new_board_copies_and_measures(case, client):
     assert case.board.files("/") == {}
     assert case.said[:2] == [
         "virtual board, MicroPython 1.29.0",
-        f"12 modules, compiled, masking in machine code for {rigs.arch(INTERPRETER)}",
+        f"{MODULES} modules, compiled, masking in machine code for {rigs.arch(INTERPRETER)}",
     ]
-    assert len(case.lines("copy /lib/uwebsocket_")) == 12
+    assert len(case.lines("copy /lib/uwebsocket_")) == MODULES
     assert case.said[-1].startswith("heap: ")
     assert case.board.resets == ["hard", "hard"]  # for the measurement, and at the end
 
@@ -155,7 +154,7 @@ def test_deploy_of_plain_files_replaces_the_compiled_ones(case):
     case.run()
     case.run(source=True)
     assert set(case.modules()) == {path.name for path in compiler.sources()}
-    assert "12 modules" not in case.said[1] and "plain .py" in case.said[1]
+    assert case.said[1].startswith(f"{MODULES - 1} modules, plain .py")
 
 
 def test_deploy_dry_changes_nothing_and_says_what_would_be_done(case):
@@ -164,7 +163,7 @@ def test_deploy_dry_changes_nothing_and_says_what_would_be_done(case):
     before = case.board.image()
     case.run(dry_run=True, example="echo")
     assert case.board.image() == before and case.board.resets == []
-    assert len(case.lines("copy")) == 13 and case.lines("remove") == ["remove /uwebsocket_url.py"]
+    assert len(case.lines("copy")) == MODULES + 1 and case.lines("remove") == ["remove /uwebsocket_url.py"]
 
 
 def test_deploy_of_machine_code_that_does_not_load_takes_it_away(tmp_path, client):
@@ -193,7 +192,7 @@ def test_deploy_to_an_unknown_platform_needs_the_oldest_of_all_boards(tmp_path):
 
 
 def test_deploy_to_a_full_flash_is_refused_before_anything_changes(tmp_path):
-    case = Case(tmp_path, blocks=12)
+    case = Case(tmp_path, blocks=MODULES)
     case.fails(r"the flash is full: \d+ KiB to copy, \d+ KiB free")
     assert case.modules() == {}
 
@@ -206,7 +205,7 @@ def test_deploy_to_a_flash_with_little_room_goes_file_by_file(tmp_path, client):
     case.fill(4)
     case.run()
     assert case.modules() == digests(client)
-    assert len(case.lines("copy")) == 12
+    assert len(case.lines("copy")) == MODULES
 
 
 def test_deploy_that_finds_the_flash_full_leaves_the_old_client(case, client, monkeypatch):
@@ -476,7 +475,7 @@ def connected(*names):
 def test_main_to_a_board_says_each_step_and_ends_with_0(opened, capsys):
     assert deploy.main(["--port", "one"]) == 0
     told = capsys.readouterr()
-    assert told.out.startswith("virtual board, MicroPython 1.29.0\n12 modules, ") and told.err == ""
+    assert told.out.startswith(f"virtual board, MicroPython 1.29.0\n{MODULES} modules, ") and told.err == ""
 
 
 def test_main_without_a_board_ends_with_1_and_the_remedy(opened, capsys):
@@ -488,7 +487,7 @@ def test_main_to_all_boards_names_each_line_and_fails_where_one_does(opened, mon
     monkeypatch.setattr(remote_board, "serial_ports", connected("one", "two"))
     assert deploy.main(["--all"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert {line.split(": ")[0] for line in lines} == {"one", "two"} and len(lines) == 2 * 15
+    assert {line.split(": ")[0] for line in lines} == {"one", "two"} and len(lines) == 2 * (MODULES + 3)
     assert opened["one"].modules() == opened["two"].modules() != {}
     monkeypatch.setattr(remote_board, "serial_ports", connected("one", "gone"))
     assert deploy.main(["--all"]) == 1
