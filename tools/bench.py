@@ -25,7 +25,7 @@ from pathlib import Path
 from websockets.frames import Frame, Opcode
 from websockets.server import ServerProtocol
 
-from common import certificates, compiler, generated, report, rigs
+from common import certificates, compiler, generated, measured, report, rigs
 
 README = rigs.ROOT / "README.md"
 PROGRAMS = rigs.ROOT / "tools" / "programs" / "measure"
@@ -157,37 +157,24 @@ class Bench:
     def __init__(self, interpreter, viper, address, tls_address, rounds):
         self.name = interpreter + (", viper" if viper else "")
         self.viper = viper
-        self._command = [*rigs.command(interpreter), "-X", f"heapsize={_HEAP}", "-m"]
-        self._env = rigs.device_env(interpreter, built=True) | {"MICROPYPATH": ".frozen"}
+        self._interpreter = interpreter
         self._address = address
         self._tls_address = tls_address
         self._rounds = rounds
-        self._folder = rigs.BUILD / f"bench-{rigs.arch(interpreter) if viper else 'portable'}"
-        compiler.build_folder([*compiler.sources(), *sorted(PROGRAMS.glob("bench_*.py"))], self._folder)
-        if viper:
-            target = (self._folder / compiler.MASKER).with_suffix(".mpy")
-            compiler.compile_file(rigs.DEVICE / compiler.MASKER, target, rigs.arch(interpreter))
+        folder = rigs.BUILD / f"bench-{rigs.arch(interpreter) if viper else 'portable'}"
+        self._folder = measured.compile_programs(interpreter, sorted(PROGRAMS.glob("bench_*.py")), folder, viper)
 
     def _medians(self, program, size, count, tls=False):
         """Run a program; return the median microseconds of each of its tasks, per message."""
         address = self._tls_address if tls else self._address
         arguments = map(str, (*address, size, self._rounds, count, *["tls"] * tls))
         try:
-            done = subprocess.run(
-                [*self._command, program, *arguments],
-                cwd=self._folder,
-                env=self._env,
-                capture_output=True,
-                text=True,
-                timeout=_TIMEOUT_S,
-                check=False,
+            output = measured.run(
+                self._interpreter, self._folder, ["-m", program, *arguments], heap=_HEAP, timeout_s=_TIMEOUT_S
             )
-        except subprocess.TimeoutExpired:
-            raise BenchError(f"{program}: no end within {_TIMEOUT_S} s") from None
-        if done.returncode:
-            said = (done.stdout + done.stderr).strip().splitlines()
-            raise BenchError(f"{program}: {said[-1] if said else 'no message'}")
-        lines = [map(int, line.split()) for line in done.stdout.splitlines()]
+        except measured.MeasureError as error:
+            raise BenchError(f"{program}: {error}") from None
+        lines = [map(int, line.split()) for line in output.splitlines()]
         return [statistics.median(task) / count for task in zip(*lines, strict=True)]
 
     def figures(self):

@@ -30,7 +30,7 @@ from pathlib import Path
 
 from websockets.sync.server import serve
 
-from common import certificates, compiler, echo_server, generated, report, rigs
+from common import certificates, compiler, echo_server, generated, measured, report, rigs
 
 README = rigs.ROOT / "README.md"
 PROGRAMS = rigs.ROOT / "tools" / "programs" / "measure"
@@ -44,10 +44,6 @@ _CHANCES = 5
 _TIMEOUT_S = 10
 _ROUND_TIMEOUT_S = 0.1
 _BLOCK = {"micropython32": 16, "micropython64": 32}  # bytes of the heap's unit
-
-
-class MeasureError(RuntimeError):
-    """A program did not do what was to be measured; the text is its last line."""
 
 
 def _answer(connection):
@@ -107,7 +103,7 @@ def smallest(attempt, low, high, step):
         middle = (low + high) // 2
         try:
             attempt(middle * step)
-        except MeasureError:
+        except measured.MeasureError:
             low = middle + 1
         else:
             high = middle
@@ -119,39 +115,19 @@ class Measure:
 
     def __init__(self, interpreter, url, tls_url, rounds):
         self._interpreter = interpreter
-        self._command = rigs.command(interpreter)
-        self._env = rigs.device_env(interpreter, built=True) | {"MICROPYPATH": ".frozen"}
         self._url = url
         self._tls_url = tls_url
         self._rounds = rounds
-        self._folders = {viper: self._compile(viper) for viper in (False, True)}
-
-    def _compile(self, viper):
-        """Put the programs beside the modules, as on a board: the length of a path would count as memory."""
-        folder = rigs.BUILD / ("measure-viper" if viper else "measure")
-        compiler.build_folder([*compiler.sources(), *sorted(PROGRAMS.glob("size_*.py"))], folder)
-        if viper:
-            masker = rigs.DEVICE / compiler.MASKER
-            compiler.compile_file(masker, (folder / masker.name).with_suffix(".mpy"), rigs.arch(self._interpreter))
-        return folder
+        programs = sorted(PROGRAMS.glob("size_*.py"))
+        self._folders = {
+            viper: measured.compile_programs(
+                interpreter, programs, rigs.BUILD / ("measure-viper" if viper else "measure"), viper
+            )
+            for viper in (False, True)
+        }
 
     def _start(self, arguments, folder, heap, timeout_s):
-        size = ["-X", f"heapsize={heap}"] if heap else []
-        try:
-            done = subprocess.run(
-                [*self._command, *size, *arguments],
-                cwd=folder,
-                env=self._env,
-                capture_output=True,
-                text=True,
-                timeout=timeout_s,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise MeasureError(f"no end within {timeout_s:.0f} s") from None
-        if done.returncode:
-            raise MeasureError(((done.stdout + done.stderr).strip().splitlines() or ["no message"])[-1])
-        return done.stdout
+        return measured.run(self._interpreter, folder, arguments, heap=heap, timeout_s=timeout_s)
 
     def _program(self, name, path, *arguments, viper=False, heap=None, timeout_s=_TIMEOUT_S, tls=False):
         """Run tools/programs/measure/<name>.py against a path of the server; return its output."""
@@ -341,7 +317,7 @@ def measure_all(interpreter, rounds):
         for row in rows(rounds):
             try:
                 results.append((row, row.measure(measure), None))
-            except MeasureError as error:
+            except measured.MeasureError as error:
                 results.append((row, None, str(error)))
             print(f"size: {row.what}: {_cells(*results[-1])[1]}", file=sys.stderr, flush=True)
     return results

@@ -6,7 +6,7 @@ import pytest
 from websockets.sync.client import connect
 
 import size
-from common import rigs
+from common import measured, rigs
 
 ROW = size.Row("some memory", lambda measure: 0, limit=2048, goal=1024, unit="KiB")
 
@@ -28,7 +28,7 @@ def needs(least):
 
     def attempt(heap):
         if heap < least:
-            raise size.MeasureError(f"{heap} is too little")
+            raise measured.MeasureError(f"{heap} is too little")
 
     return attempt
 
@@ -42,7 +42,7 @@ def test_smallest_attempt_that_succeeds_is_found(least, found):
 
 
 def test_smallest_nothing_succeeds_tells_the_cause():
-    with pytest.raises(size.MeasureError, match="4096 is too little"):
+    with pytest.raises(measured.MeasureError, match="4096 is too little"):
         size.smallest(needs(5000), 256, 4096, 256)
 
 
@@ -160,7 +160,7 @@ def test_measure_on_interpreter_gives_figures_and_failures(server, tls_server, i
     assert 0 < measure.kept_by_tls() < 64 * size.KIB
     growth, leaked = measure.growth_by_reconnects
     assert growth <= 0 and leaked == 0
-    with pytest.raises(size.MeasureError, match="no module named"):
+    with pytest.raises(measured.MeasureError, match="no module named"):
         measure._program("size_absent", "/echo")
-    with pytest.raises(size.MeasureError, match="MemoryError|memory"):
+    with pytest.raises(measured.MeasureError, match="MemoryError|memory"):
         measure._program("size_echo", "/echo", 100, heap=2048)
