@@ -51,3 +51,11 @@ def test_name_is_not_both_a_file_and_a_folder(root):
 
 def test_tests_are_in_rooms():
     assert [path.name for path in (rigs.ROOT / "host_tests").glob("*.py")] == ["conftest.py"]
+
+
+def test_rooms_in_contributing_are_the_folders():
+    text = (rigs.ROOT / "CONTRIBUTING.md").read_text().partition("## The tree")[2].partition("\n## ")[0]
+    named = {name.rstrip("/") for name in re.findall(r"^\| `([\w/]+)`", text, re.MULTILINE)}
+    rooms = {"micropython", "boards", "tools", "tools/common", "tools/programs"}
+    folders = {path.name for path in (rigs.ROOT / "host_tests").iterdir() if path.is_dir() and path.name[0] not in "._"}
+    assert named == rooms | {f"host_tests/{name}" for name in folders}
