@@ -170,7 +170,7 @@ def test_deploy_of_machine_code_that_does_not_load_takes_it_away(tmp_path, clien
     case = Case(tmp_path, march="xtensa")
     case.run()
     assert payload.MASKER in client and set(case.modules()) == set(client) - {payload.MASKER}
-    assert case.lines("the machine code goes again, the board cannot load it: ValueError('incompatible .mpy")
+    assert case.lines("the machine code is removed again, the board cannot load it: ValueError('incompatible .mpy")
     assert case.said[-1].startswith("heap: ")
 
 

@@ -181,7 +181,7 @@ class Deployment:
         if not self._options.dry_run:
             heap = self._measure()
             if heap.masker and payload.MASKER in client:
-                self._say(f"the machine code goes again, the board cannot load it: {heap.masker}")
+                self._say(f"the machine code is removed again, the board cannot load it: {heap.masker}")
                 del client[payload.MASKER]
                 self._give_client(client)
                 heap = self._measure()
@@ -191,7 +191,7 @@ class Deployment:
             self._board.hard_reset()
 
     def _ask(self, program):
-        """Run a program on the board and return the tuple that it prints, between what others there print."""
+        """Run a program on the board and return the tuple that it prints; callbacks may print lines of their own."""
         lines = [line for line in self._board.exec(program).splitlines() if line.startswith("(")]
         if not lines:
             raise DeployError("the board does not answer what it is asked (try: make repl, and Ctrl-C there)")
