@@ -10,11 +10,9 @@ echo each processor is kept awake by a loop of the lowest priority, which gives 
 """
 
 import argparse
-import os
 import socket
 import ssl
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -43,23 +41,6 @@ _ASCII, _WIDE = b"a", "\u20ac".encode()
 
 class BenchError(RuntimeError):
     """A program did not do what was to be measured; the text is its last line."""
-
-
-# Ends by itself when its parent has gone.
-_AWAKE = "import os; os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile os.getppid() == {}: pass"
-
-
-@contextmanager
-def awake_processors():
-    """Keep every processor from sleeping."""
-    command = [sys.executable, "-c", _AWAKE.format(os.getpid())]
-    loops = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(os.cpu_count() or 1)]
-    try:
-        yield
-    finally:
-        for loop in loops:
-            loop.kill()
-            loop.wait()
 
 
 def _frame_size(size):
@@ -179,7 +160,7 @@ class Bench:
 
     def figures(self):
         """Measure everything; return {row: text}."""
-        with awake_processors():
+        with measured.awake_processors():
             runs = [self._medians("bench_echo", _SMALL, 200) for _ in range(_RUNS)]
         raw_small, small = map(statistics.median, zip(*runs, strict=True))
         raw_large, large = self._medians("bench_echo", _LARGE, 10)

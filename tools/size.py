@@ -92,24 +92,6 @@ def tls_server():
             yield root.rstrip("/")
 
 
-def smallest(attempt, low, high, step):
-    """Return the smallest multiple of `step` in low..high with which `attempt` raises no MeasureError, by bisection.
-
-    What it raises with `high` comes out.
-    """
-    low, high = low // step, high // step
-    attempt(high * step)
-    while low < high:
-        middle = (low + high) // 2
-        try:
-            attempt(middle * step)
-        except measured.MeasureError:
-            low = middle + 1
-        else:
-            high = middle
-    return high * step
-
-
 class Measure:
     """One interpreter, the compiled programs, and the servers' URLs."""
 
@@ -144,7 +126,7 @@ class Measure:
             for _ in range(_RUNS):
                 start(heap)
 
-        return smallest(attempt, 4 * KIB, 256 * KIB, _STEP)
+        return measured.smallest(attempt, 4 * KIB, 256 * KIB, _STEP)
 
     def kept_by_import(self):
         """Heap kept after the import, in bytes."""
@@ -208,7 +190,7 @@ class Measure:
             found = re.search(r"max free sz: (\d+)", output)
             largest = int(found[1]) * block if found else 0
 
-        smallest(attempt, 0, 8 * KIB, block)
+        measured.smallest(attempt, 0, 8 * KIB, block)
         return largest
 
     @functools.cached_property

@@ -38,12 +38,12 @@ def needs(least):
     [(0, 256), (256, 256), (257, 512), (1000, 1024), (4095, 4096), (4096, 4096)],
 )
 def test_smallest_attempt_that_succeeds_is_found(least, found):
-    assert size.smallest(needs(least), 256, 4096, 256) == found
+    assert measured.smallest(needs(least), 256, 4096, 256) == found
 
 
 def test_smallest_nothing_succeeds_tells_the_cause():
     with pytest.raises(measured.MeasureError, match="4096 is too little"):
-        size.smallest(needs(5000), 256, 4096, 256)
+        measured.smallest(needs(5000), 256, 4096, 256)
 
 
 @pytest.mark.parametrize(
