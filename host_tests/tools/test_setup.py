@@ -271,15 +271,15 @@ def test_fetch_firmware_unobtainable_leaves_no_folder_and_says_why(wheel, tmp_pa
     assert not (tmp_path / "firmware").exists()
 
 
-def test_unpack_stubs_brings_the_packages_once(wheel, tmp_path):
-    assert install.unpack_stubs([wheel], tmp_path / "stubs")
+def test_unpack_wheels_brings_the_packages_once(wheel, tmp_path):
+    assert install.unpack_wheels([wheel], tmp_path / "stubs")
     assert (tmp_path / "stubs" / "chips" / "program.py").exists()
-    assert not install.unpack_stubs([wheel], tmp_path / "stubs")
+    assert not install.unpack_wheels([wheel], tmp_path / "stubs")
 
 
-def test_unpack_stubs_unobtainable_leaves_no_folder_and_says_why(wheel, tmp_path):
+def test_unpack_wheels_unobtainable_leaves_no_folder_and_says_why(wheel, tmp_path):
     with pytest.raises(install.InstallError, match="No matching distribution found for other==1.0"):
-        install.unpack_stubs([wheel, "other==1.0"], tmp_path / "stubs")
+        install.unpack_wheels([wheel, "other==1.0"], tmp_path / "stubs")
     assert not (tmp_path / "stubs").exists()
 
 
@@ -323,7 +323,7 @@ def test_main_rig_unobtainable_is_recorded_and_fails_only_in_ci(apt, tmp_path, m
     monkeypatch.setattr(rigs, "RIGS", tmp_path / "rigs")
     monkeypatch.setattr(rigs, "LEFT_OUT", tmp_path / "rigs" / "left_out.json")
     monkeypatch.setattr(install, "make_venv", lambda *_: False)
-    monkeypatch.setattr(install, "unpack_stubs", lambda *_: False)
+    monkeypatch.setattr(install, "unpack_wheels", lambda *_: False)
     assert setup.main([]) == code
     assert "left out micropython32: suite " in capsys.readouterr().err
     assert "micropython32" in rigs.missing()

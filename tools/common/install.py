@@ -288,7 +288,7 @@ def fetch_firmware(requirement, folder, python=sys.executable):
     return True
 
 
-def unpack_stubs(requirements, folder, python=sys.executable):
+def unpack_wheels(requirements, folder, python=sys.executable):
     """Unpack packages of PyPI into `folder`, which appears only when it is complete; return whether there was work.
 
     The pip of `python` does it.

@@ -29,6 +29,7 @@ SHIM = ROOT / "host_tests" / "shim"
 LEFT_OUT = RIGS / "left_out.json"
 NODE_MODULES = RIGS / "npm" / "node_modules"
 FIRMWARE = RIGS / "firmware"
+OTHER_CLIENTS = RIGS / "compare"
 
 
 class RigMissing(RuntimeError):
@@ -77,6 +78,8 @@ _TABLE = {
     "released-firmware": Rig(FIRMWARE),
     "stubs-esp8266": Rig(RIGS / "stubs-esp8266"),
     "stubs-esp32": Rig(RIGS / "stubs-esp32"),
+    # Clients that `make compare` measures this one beside: MicroPython imports them.
+    "other-clients": Rig(OTHER_CLIENTS),
 }
 
 # What every target needs; the rest is brought when it is needed.
@@ -130,7 +133,9 @@ def _bring(name):
         return install.install_npm(pins["npm"], NODE_MODULES.parent)
     if name == "released-firmware":
         return install.fetch_firmware(pins["firmware"]["package"], FIRMWARE, python)
-    return install.unpack_stubs(pins["stubs"][name], RIGS / name, python)
+    if name == "other-clients":
+        return install.unpack_wheels(pins["compare"]["packages"], OTHER_CLIENTS, python)
+    return install.unpack_wheels(pins["stubs"][name], RIGS / name, python)
 
 
 def _brought(name, recorded):
