@@ -25,7 +25,7 @@ ON_BOARD = $(if $(PORT),--port $(PORT)) $(if $(BOARD),--board $(BOARD))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo flash deploy repl ports doctor board boards board-test dist quick test cover size bench autobahn faults peers soak fuzz rigs lint clean
+.PHONY: help setup build demo flash deploy repl ports doctor board boards board-test dist quick test cover size bench compare autobahn faults peers soak fuzz rigs lint clean
 .PHONY: test-packages all-rigs duration pytest size-check autobahn-check
 
 help:
@@ -80,6 +80,9 @@ size: build  ## measure memory use against the limits (ARGS=--write: and put the
 
 bench: build  ## measure speed against raw sockets (ARGS=--write: and put the table into README.md)
 	@$(PYTHON) tools/bench.py $(ARGS)
+
+compare: build  ## measure this client beside others of PyPI (ARGS=--write: into docs/comparison.md and README.md)
+	@$(PYTHON) tools/compare.py $(ARGS)
 
 autobahn: build  ## run the Autobahn test suite on every interpreter (some minutes)
 	@$(PYTHON) tools/autobahn.py $(ARGS)

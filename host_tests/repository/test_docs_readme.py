@@ -62,7 +62,7 @@ def test_command_of_the_readme_exists(line):
             assert list(rigs.ROOT.glob(argument)), f"{argument} names no file"
 
 
-@pytest.mark.parametrize("name", ["size", "bench", "autobahn"])
+@pytest.mark.parametrize("name", ["size", "bench", "autobahn", "comparison"])
 def test_figures_in_the_readme_have_one_place(name):
     text = README.read_text()
     assert text.count(f"<!-- {name}:begin -->\n") == text.count(f"<!-- {name}:end -->\n") == 1

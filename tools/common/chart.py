@@ -1,5 +1,6 @@
-"""Line charts as SVG: panels of lines over one time axis, for what tools measure in the course of time."""
+"""Charts as SVG: panels of lines over one time axis, for what tools measure in the course of time, and bars."""
 
+import math
 from dataclasses import dataclass
 from html import escape
 
@@ -63,3 +64,49 @@ def svg(panels, times):
     for i, panel in enumerate(panels):
         parts += _panel(panel, times, i * _HEIGHT)
     return "\n".join([*parts, "</svg>\n"])
+
+
+@dataclass(frozen=True)
+class Bars:
+    """One group of bars: a title, and {name: value}; None is drawn as "fails"."""
+
+    title: str
+    values: dict
+
+
+_BAR, _NAMES, _LONGEST = 16, 240, 420
+
+
+def bars(groups, own, logarithmic=False):
+    """Return an SVG document of groups of bars; names that begin with `own` have a colour of their own.
+
+    Each group has its own scale, from 0, or with `logarithmic` one for all, from 1.
+    """
+    values = [value for group in groups for value in group.values.values() if value]
+    highest = max(values, default=1)
+    parts, y = [], 0
+    for group in groups:
+        top = highest if logarithmic else max((value for value in group.values.values() if value), default=1)
+        parts.append(f'<text x="4" y="{y + 18}" font-weight="bold">{escape(group.title)}</text>')
+        y += 26
+        for name, value in group.values.items():
+            share = _share(value, top, logarithmic)
+            colour = _COLOURS[0] if name.startswith(own) else "#b8b8b8"
+            said = "fails" if value is None else f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+            parts.append(f'<text x="{_NAMES - 8}" y="{y + 12}" text-anchor="end">{escape(name)}</text>')
+            parts.append(f'<rect x="{_NAMES}" y="{y + 2}" width="{share * _LONGEST:.1f}" height="12" fill="{colour}"/>')
+            parts.append(f'<text x="{_NAMES + share * _LONGEST + 6:.1f}" y="{y + 12}">{said}</text>')
+            y += _BAR
+        y += 8
+    size = f'width="{_WIDTH}" height="{y}" viewBox="0 0 {_WIDTH} {y}"'
+    head = [f'<svg xmlns="http://www.w3.org/2000/svg" {size}>', f"<style>{_STYLE}</style>"]
+    return "\n".join([*head, f'<rect width="{_WIDTH}" height="{y}" fill="white"/>', *parts, "</svg>\n"])
+
+
+def _share(value, top, logarithmic):
+    """Return how long a bar is, from 0 to 1."""
+    if not value:
+        return 0
+    if logarithmic:
+        return max(0, math.log(value) / math.log(top)) if top > 1 else 1
+    return value / top
