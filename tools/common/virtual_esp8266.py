@@ -172,6 +172,12 @@ class VirtualESP8266:
             self._power.write_bytes(struct.pack("<II", 0, 0))
             self._log = self._scratch / "console"
             self._seen = 0
+            # QEMU gets a terminal of ours: one that it makes has nobody on the other side for the first second.
+            self._master, slave = os.openpty()
+            stack.callback(os.close, self._master)
+            stack.callback(os.close, slave)
+            tty.setraw(slave)
+            self.port = os.ttyname(slave)
             stack.callback(self._stop)
             self._start()
             self._open = stack.pop_all()
@@ -186,7 +192,9 @@ class VirtualESP8266:
         command = ["setpriv", "--pdeathsig", "KILL", *self.firmware.qemu]
         command += ["-M", "lx60-nommu", "-cpu", "lx106", "-m", "16M", "-display", "none", "-S", "-nodefaults"]
         command += ["-chardev", "stdio,id=control,signal=off", "-mon", "chardev=control,mode=control"]
-        command += ["-chardev", f"pty,id=uart,logfile={option(self._log)},logappend=on", "-serial", "chardev:uart"]
+        command += ["-add-fd", f"fd={self._master},set=1"]
+        command += ["-chardev", f"serial,id=uart,path=/dev/fdset/1,logfile={option(self._log)},logappend=on"]
+        command += ["-serial", "chardev:uart"]
         command += ["-nic", "user,id=net,model=open_eth", "-kernel", str(self.firmware.elf)]
         command += ["-semihosting-config", ",".join(["enable=on", "arg=lx", *(f"arg={value}" for value in chip)])]
         if self._icount is not None:
@@ -201,29 +209,33 @@ class VirtualESP8266:
         errors = self._scratch / "errors"
         with open(errors, "wb") as file:
             self._process = subprocess.Popen(
-                self._command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file, start_new_session=True
+                self._command(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=file,
+                pass_fds=[self._master],
+                start_new_session=True,
             )
         try:
             self._control = _Control(self._process)
-            devices = self._control.ask("query-chardev")
         except (queue.Empty, ChipError) as error:
             lines = errors.read_text(errors="replace").strip().splitlines() or [str(error)]
             raise ChipError(f"QEMU does not start: {lines[-1]} (try: make setup)") from None
-        self.port = next(device["filename"] for device in devices if device["label"] == "uart").removeprefix("pty:")
-        # QEMU looks for somebody at the port once a second only: with this there always is.
-        self._slave = os.open(self.port, os.O_RDWR | os.O_NOCTTY)
-        tty.setraw(self._slave)
         if not self._up:
             self._set_link()
         self._control.ask("cont")
+        self._wait_for_prompt()
+
+    def _wait_for_prompt(self):
+        """Wait for the prompt, or for a program of the chip's to be silent for a while."""
         deadline = time.monotonic() + _START_S
-        quiet = time.monotonic() + _QUIET_S
-        while "MicroPython" not in self.console() and time.monotonic() < quiet:
+        printed, since = "", time.monotonic()
+        while not printed.endswith(">>> ") and time.monotonic() < min(deadline, since + _QUIET_S):
             if self._process.poll() is not None:
                 return  # the power was cut, or the flash file cannot be opened
             time.sleep(0.005)
-            if self.console():
-                quiet = deadline if not self.console().rstrip().endswith(">>>") else 0
+            if (console := self.console()) != printed:
+                printed, since = console, time.monotonic()
         self.check()
 
     def _stop(self):
@@ -232,8 +244,6 @@ class VirtualESP8266:
         self._process.kill()
         self._process.wait()
         self._process.stdin.close()
-        if self.port:
-            os.close(self._slave)
         self._process = self.port = None
 
     def close(self):
@@ -269,6 +279,14 @@ class VirtualESP8266:
             file.seek(4)
             file.write(struct.pack("<I", self.flash_writes + writes))
 
+    def power_on(self):
+        """Switch the chip on again after a power cut: same port, same flash."""
+        self._process.kill()
+        self._process.wait()
+        self._process.stdin.close()
+        self._power.write_bytes(struct.pack("<II", 0, 0))
+        self._start()
+
     @property
     def is_off(self):
         """Whether QEMU has ended: by close(), or because the power was cut."""
@@ -276,7 +294,7 @@ class VirtualESP8266:
 
     @property
     def power_was_cut(self):
-        """Whether the chip is off because cut_power_in() has come true; close() and start() switch it on again."""
+        """Whether the chip is off because cut_power_in() has come true; power_on() switches it on again."""
         return self._process is not None and self._process.poll() == _POWER_CUT
 
     # ---- the console, and what crashed
@@ -308,7 +326,10 @@ class VirtualESP8266:
             raise FatalException(text)
 
     def run(self, command, timeout=60, **options):
-        """Run a command against the chip, as subprocess.run with its output as text; end it when the firmware crashes."""
+        """Run a command against the chip, as subprocess.run with its output as text.
+
+        It is ended when the firmware crashes (FatalException) and when the power is cut.
+        """
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, **options}
         deadline = time.monotonic() + timeout
         with subprocess.Popen(command, **options) as process:
@@ -322,6 +343,8 @@ class VirtualESP8266:
                     return subprocess.CompletedProcess(command, process.returncode, output, errors)
                 try:
                     self.check()
+                    if self.is_off:
+                        process.kill()
                     if time.monotonic() > deadline:
                         raise subprocess.TimeoutExpired(command, timeout, output=self.last_lines())
                 except BaseException:

@@ -182,7 +182,8 @@ def _try_tools():
 
 
 def _environment():
-    return {**os.environ, "LD_LIBRARY_PATH": str(TOOLS / "compiler-libraries")}
+    # Without a git of its own MicroPython's version is that of its source, not of this repository.
+    return {**os.environ, "LD_LIBRARY_PATH": str(TOOLS / "compiler-libraries"), "GIT_DIR": os.devnull}
 
 
 # ---- the firmware

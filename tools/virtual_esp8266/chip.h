@@ -35,6 +35,7 @@ int host_write(int file, uint32_t offset, const void *data, uint32_t length);
 void host_exit(int status) __attribute__((noreturn));
 
 // tasks.c
+extern volatile uint32_t chip_tick;
 extern bool chip_progress;
 void chip_idle(uint32_t us);
 

@@ -7,12 +7,18 @@
 #include "py/mpprint.h"
 #include "chip.h"
 
-extern uint8_t _flash_end, _stack_top;
+extern uint8_t _program_end, _stack_top;
 static bool in_fault;
 
-// QEMU calls an address without memory a bus error; the chip's memory protection refuses it.
+// Return whether an instruction stores: S8I, S16I and S32I, or S32I.N.
+static bool is_store(const uint8_t *instruction) {
+    uint8_t group = instruction[0] & 15, operation = instruction[1] >> 4;
+    return group == 9 || (group == 2 && operation >= 4 && operation <= 6);
+}
+
+// QEMU calls an address without memory a bus error, 14 or 15; the chip's memory protection refuses it.
 static uint32_t cause_on_chip(uint32_t cause) {
-    return cause == 13 ? 28 : cause == 15 ? 29 : cause;
+    return cause == 14 ? 20 : cause == 15 ? (is_store((const uint8_t *)READ_SPECIAL(epc1)) ? 29 : 28) : cause;
 }
 
 static const char *name_of(uint32_t cause) {
@@ -39,7 +45,7 @@ void chip_fatal(uint32_t cause, uint32_t excvaddr, uint32_t depc, uint32_t retur
         mp_printf(&mp_debug_print, "called from 0x%08x", (unsigned)return_address);
         int found = 0;
         for (uint32_t *word = stack; word >= (uint32_t *)0x3fffc000 && word < (uint32_t *)&_stack_top && found < 12; word++) {
-            if (*word > 0x40209000 && *word < (uint32_t)&_flash_end) {
+            if (*word > 0x40209000 && *word < (uint32_t)&_program_end) {
                 mp_printf(&mp_debug_print, " 0x%08x", (unsigned)*word);
                 found++;
             }

@@ -31,18 +31,20 @@ _vectors:
     j       _fatal
     .org _vectors + 0x80
 
-    // Wake up: hush the devices until the next wait (chip_idle), let the timer come again in 5 ms.
+    // Wake up: hush the devices until the next wait (chip_idle), let the timer come again in 1 ms, tell the event loop.
     // That also wakes the port's own `waiti`, in machine.idle() and machine.lightsleep().
 _interrupt:
     addi    a1, a1, -16
     s32i    a2, a1, 0
     movi    a0, 64              // INTERRUPT_TIMER
     wsr     a0, intenable
-    movi    a0, 200000          // 5 ms in CYCLES_PER_US
+    movi    a0, 40000           // 1 ms in CYCLES_PER_US
     rsr     a2, ccount
     add     a2, a2, a0
     wsr     a2, ccompare0       // takes the timer's interrupt back
     esync
+    movi    a2, chip_tick
+    s32i    a0, a2, 0
     l32i    a2, a1, 0
     addi    a1, a1, 16
     rsr     a0, excsave1

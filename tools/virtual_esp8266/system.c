@@ -27,7 +27,7 @@ static uint8_t cpu_mhz = 80;
 
 void chip_start(void) {
     last_cycles = READ_SPECIAL(ccount);
-    WRITE_SPECIAL(ccompare0, last_cycles + 5000 * CYCLES_PER_US);
+    WRITE_SPECIAL(ccompare0, last_cycles + 1000 * CYCLES_PER_US);
     WRITE_SPECIAL(intenable, INTERRUPT_TIMER);
     uint32_t reason = RESET_REASON;
     reset_info.reason = (reason & ~0xffu) == RESET_MAGIC ? reason & 0xff : REASON_DEFAULT_RST;

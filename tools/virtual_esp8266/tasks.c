@@ -16,6 +16,7 @@ int ets_loop_dont_feed_sw_wdt;
 uint32_t system_time_low_word;
 uint32_t system_time_high_word;
 
+volatile uint32_t chip_tick; // a millisecond has passed: set by the timer's interrupt, start.S
 bool chip_progress; // something has happened since the last wait
 unsigned int chip_wait_rounds; // waits since the last byte code that jumps, and the last call into lwIP
 
@@ -27,16 +28,26 @@ void system_time_update(void) {
 
 bool ets_loop_iter(void) {
     static bool inside;
-    static uint32_t last_ms;
     if (ets_loop_iter_disable || inside) {
         return false;
     }
+    // The look at the clock is dear in QEMU: most calls end here.
+    uint32_t pending = READ_SPECIAL(interrupt) & (INTERRUPT_UART | INTERRUPT_ETHERNET);
+    if (!pending && !chip_tick) {
+        return false;
+    }
     inside = true;
-    system_time_update();
-    bool progress = uart_poll() | netif_poll() | timers_poll();
-    uint32_t now_ms = system_time_low_word >> 10;
-    if (now_ms != last_ms) {
-        last_ms = now_ms;
+    bool progress = false;
+    if (pending & INTERRUPT_UART) {
+        progress |= uart_poll();
+    }
+    if (pending & INTERRUPT_ETHERNET) {
+        progress |= netif_poll();
+    }
+    if (chip_tick) {
+        chip_tick = 0;
+        system_time_update();
+        progress |= timers_poll();
         wifi_poll();
         sys_check_timeouts();
     }
