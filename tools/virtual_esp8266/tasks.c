@@ -18,6 +18,7 @@ uint32_t system_time_high_word;
 
 volatile uint32_t chip_tick; // a millisecond has passed: set by the timer's interrupt, start.S
 bool chip_progress; // something has happened since the last wait
+unsigned int chip_connecting; // milliseconds in which no frame is taken, since an answer over the air takes some
 unsigned int chip_wait_rounds; // waits since the last byte code that jumps, and the last call into lwIP
 
 void system_time_update(void) {
@@ -41,11 +42,12 @@ bool ets_loop_iter(void) {
     if (pending & INTERRUPT_UART) {
         progress |= uart_poll();
     }
-    if (pending & INTERRUPT_ETHERNET) {
+    if (pending & INTERRUPT_ETHERNET && !chip_connecting) {
         progress |= netif_poll();
     }
     if (chip_tick) {
         chip_tick = 0;
+        chip_connecting -= chip_connecting > 0;
         system_time_update();
         progress |= timers_poll();
         wifi_poll();

@@ -4,7 +4,7 @@
 // and the chip stops with a fatal exception; lwIP 2 returns an error instead and hides the mistake. Here the pointer is
 // followed before the call, so that it is as visible as on the chip.
 //
-// Each call also tells chip_wait() (tasks.c) that a new loop begins.
+// Each call also tells chip_wait() (tasks.c) that a new loop begins, and connect() that the answer takes more than a round of it.
 
 #ifndef VIRTUAL_ESP8266_MODLWIP_PCB_H
 #define VIRTUAL_ESP8266_MODLWIP_PCB_H
@@ -14,7 +14,7 @@
 #include "lwip/udp.h"
 #include "lwip/raw.h"
 
-extern unsigned int chip_wait_rounds;
+extern unsigned int chip_connecting, chip_wait_rounds;
 
 // Load a byte of *pcb: at address 0 there is no memory.
 static inline __attribute__((always_inline)) void pcb_follow(const void *pcb) {
@@ -36,7 +36,7 @@ static inline __attribute__((always_inline)) void pcb_follow(const void *pcb) {
 #define tcp_recv(pcb, function) (IS_LISTENING(FOLLOWED(pcb)) ? (void)0 : tcp_recv(pcb, function))
 #define tcp_poll(pcb, function, interval) tcp_poll(FOLLOWED(pcb), function, interval)
 #define tcp_bind(pcb, address, port) tcp_bind(FOLLOWED(pcb), address, port)
-#define tcp_connect(pcb, address, port, function) tcp_connect(FOLLOWED(pcb), address, port, function)
+#define tcp_connect(pcb, address, port, function) (chip_connecting = 2, tcp_connect(FOLLOWED(pcb), address, port, function))
 #define tcp_close(pcb) tcp_close(FOLLOWED(pcb))
 #define tcp_abort(pcb) tcp_abort(FOLLOWED(pcb))
 #define udp_send(pcb, data) udp_send(FOLLOWED(pcb), data)
