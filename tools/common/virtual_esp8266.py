@@ -3,8 +3,9 @@
     with VirtualESP8266() as board:
         board.run(["mpremote", "connect", board.port, "run", "program.py"])
 
-It is a board to every tool: prompt, raw REPL, soft and hard reset, Timer, network.WLAN, a littlefs in a flash file that lasts.
-From its programs this computer is 10.0.2.2, its 127.0.0.1 too. What it is and is not: tools/virtual_esp8266/README.md.
+It is a board to every tool: prompt, raw REPL, soft and hard reset, Timer, network.WLAN, a littlefs in a flash file that
+lasts. From its programs this computer is 10.0.2.2, its 127.0.0.1 too. What it is and is not:
+tools/virtual_esp8266/README.md.
 """
 
 import bisect
@@ -124,11 +125,11 @@ class VirtualESP8266:
                  loss=0, pcap=None):  # fmt: skip
         """Prepare a chip, building what is missing (virtual_esp8266_build.BuildError).
 
-        `flash`: the file, made where it is not there (default: build/board/ESP8266_GENERIC.flash); `variant`, `version`: of
-        the firmware, see virtual_esp8266_build.ensure; `wifi`: begin connected, like a board whose boot.py does that;
-        `icount`: a step takes 2**icount ns of the chip's time (4: the chip's pace, roughly), None for as fast as it goes;
-        `delay_ms`: what a round trip takes longer; `loss`: of 1000 frames each way so many are lost; `pcap`: a file for
-        what goes over the network.
+        `flash`: the file, made where it is not there (default: build/board/ESP8266_GENERIC.flash);
+        `variant`, `version`: of the firmware, see virtual_esp8266_build.ensure; `wifi`: begin connected, like a board
+        whose boot.py does that; `icount`: an instruction takes 2**icount ns of the chip's time (4: the chip's pace,
+        roughly), None for as fast as it goes; `delay_ms`: what a round trip takes longer; `loss`: of 1000 frames each
+        way so many are lost; `pcap`: a file for what goes over the network.
         """
         self.name = name
         self.flash = Path(flash or FLASH).resolve()
@@ -166,7 +167,8 @@ class VirtualESP8266:
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise ChipError(f"the virtual ESP8266 with {self.flash.name} runs already (try: PORT=virtual)") from None
+                text = f"the virtual ESP8266 with {self.flash.name} runs already (try: PORT=virtual)"
+                raise ChipError(text) from None
             self._scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chip-")))
             self._power = self._scratch / "power"
             self._power.write_bytes(struct.pack("<II", 0, 0))

@@ -48,8 +48,10 @@ _ANY_LIBRARY = ["./usr/lib/x86_64-linux-gnu/*.so*", "./lib/x86_64-linux-gnu/*.so
 # Folders of MicroPython's source that the firmware is made of.
 _SOURCE_MEMBERS = ("py", "extmod", "shared", "tools", "mpy-cross", "ports/esp8266", "lib", "drivers")
 # The objects that differ without ROMFS. Everything else, names included, is compiled once.
-_ROMFS_OBJECTS = ("py/persistentcode", "py/qstr", "py/runtime", "extmod/modvfs", "extmod/vfs", "extmod/vfs_reader",
-                  "extmod/vfs_rom", "extmod/vfs_rom_file", "ports/esp8266/modesp", "ports/esp8266/vfs_rom_ioctl")  # fmt: skip
+_ROMFS_OBJECTS = (
+    "py/persistentcode", "py/qstr", "py/runtime", "extmod/modvfs", "extmod/vfs", "extmod/vfs_reader", "extmod/vfs_rom",
+    "extmod/vfs_rom_file", "ports/esp8266/modesp", "ports/esp8266/vfs_rom_ioctl",
+)  # fmt: skip
 _MAKE_TIMEOUT_S = 600
 
 
@@ -240,7 +242,10 @@ def _make(build, version_folder, *variables):
 
 
 def _copy_build(build, new):
-    """Copy a build for another variant. Its notes on dependencies name the old folder: without them make goes by time."""
+    """Copy a build for another variant.
+
+    Its notes on dependencies name the old folder: without them make goes by time.
+    """
     shutil.rmtree(new, ignore_errors=True)
     shutil.copytree(build, new, ignore=shutil.ignore_patterns("*.P", "firmware.*", "frozen_mpy"))
 
@@ -254,7 +259,8 @@ def _make_firmware(version, table, stamp):
         parts = {"micropython": table["micropython"][version], "lwip": table["lwip"]}
         with concurrent.futures.ThreadPoolExecutor() as pool:
             tools = pool.submit(_make_tools, table)
-            archives = dict(zip(parts, pool.map(lambda item: _download_source(scratch, *item), parts.items()), strict=True))
+            archives = {name: pool.submit(_download_source, scratch, name, pin) for name, pin in parts.items()}
+            archives = {name: archive.result() for name, archive in archives.items()}
             tools.result()
         _try_tools()
         source = tree / "source"

@@ -43,8 +43,8 @@ void chip_start(void) {
 
 void chip_reset(uint32_t reason) {
     RESET_REASON = RESET_MAGIC | reason;
+    FPGA_RESET = FPGA_RESET_NOW; // once: QEMU takes a moment, and a second store would be a second reset
     for (;;) {
-        FPGA_RESET = FPGA_RESET_NOW;
     }
 }
 

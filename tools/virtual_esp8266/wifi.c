@@ -4,7 +4,7 @@
 // connecting takes 0.1 s, noticing that the network is gone a millisecond; the address is QEMU's, without DHCP; sockets do not
 // notice a loss (lwIP's time-outs do). The access point interface only remembers its settings.
 //
-// With the option `station=1` the chip starts connected, as one whose SDK remembers a network.
+// With the option `station=1` the chip is connected from its first instruction on, as if its boot.py had waited for that.
 
 #include <string.h>
 
@@ -58,6 +58,9 @@ void wifi_start(void) {
         mode = STATION_MODE;
         memcpy(station.ssid, network, sizeof(network));
         wifi_station_connect();
+        if (netif_has_carrier()) {
+            enter(STATION_GOT_IP);
+        }
     }
 }
 
