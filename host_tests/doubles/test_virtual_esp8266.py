@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
-import rigs
-import virtual_esp8266
-import virtual_esp8266_build as build
-from virtual_esp8266 import HOST, ChipError, FatalException, VirtualESP8266
+from common import rigs, virtual_esp8266
+from common import virtual_esp8266_build as build
+from common.virtual_esp8266 import HOST, ChipError, FatalException, VirtualESP8266
 
 VERSIONS = [pytest.param(version, id=f"virtual-esp8266-{version}") for version in build.versions()]
 ON_NEWEST = pytest.mark.parametrize("version", VERSIONS[:1])
@@ -491,7 +490,7 @@ def test_closed_chip_starts_again_and_a_switched_off_one_says_so(chip):
 @ON_NEWEST
 def test_qemu_does_not_outlive_its_tool(version, tmp_path):
     program = (
-        "import sys, time\nfrom pathlib import Path\nimport virtual_esp8266\n"
+        "import sys, time\nfrom pathlib import Path\nfrom common import virtual_esp8266\n"
         f"one = virtual_esp8266.VirtualESP8266(flash=Path({str(tmp_path / 'flash')!r}), version={version!r}).start()\n"
         "print(one._process.pid, flush=True)\ntime.sleep(60)\n"
     )
@@ -528,16 +527,14 @@ def test_unknown_firmware_is_refused_with_those_there_are(arguments, text):
 
 
 @pytest.mark.parametrize("missing", ["apt-get", "dpkg", "make"])
-def test_missing_tool_is_named_in_one_line(missing, tmp_path, monkeypatch, capsys):
+def test_missing_tool_is_named(missing, tmp_path, monkeypatch):
     for tool in ("apt-get", "apt-cache", "dpkg", "tar", "make"):
         if tool != missing:
             (tmp_path / tool).symlink_to(shutil.which(tool))
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(build.rigs, "RIGS", tmp_path / "rigs")
-    assert build.main([]) == 1
-    assert capsys.readouterr().err == (
-        f"virtual_esp8266_build: this machine has no {missing} (try: make setup on Debian with apt and make)\n"
-    )
+    monkeypatch.setattr(rigs, "RIGS", tmp_path / "rigs")
+    with pytest.raises(build.BuildError, match=f"^this machine has no {missing}$"):
+        build.ensure()
 
 
 def test_romfs_larger_than_its_partition_is_refused(tmp_path):

@@ -24,8 +24,8 @@ import time
 import tty
 from pathlib import Path
 
-import rigs
-import virtual_esp8266_build as build
+from common import rigs
+from common import virtual_esp8266_build as build
 
 NAME = "ESP8266_GENERIC"
 HOST = "10.0.2.2"  # this computer, from the chip
@@ -123,7 +123,7 @@ class VirtualESP8266:
 
     def __init__(self, name=NAME, flash=None, *, variant="plain", version=None, wifi=True, icount=None, delay_ms=0,
                  loss=0, pcap=None):  # fmt: skip
-        """Prepare a chip, building what is missing (virtual_esp8266_build.BuildError).
+        """Prepare a chip, building what is missing (install.InstallError).
 
         `flash`: the file, made where it is not there (default: build/board/ESP8266_GENERIC.flash);
         `variant`, `version`: of the firmware, see virtual_esp8266_build.ensure; `wifi`: begin connected, like a board

@@ -5,11 +5,8 @@
 
 Everything comes from Debian, at the versions and hashes of pyproject.toml. What the firmware is made of is in
 tools/virtual_esp8266/. A folder appears only when it is complete, and is made again when a pin or a source changes.
-
-Run as a program it builds, and says what is there.
 """
 
-import argparse
 import concurrent.futures
 import fcntl
 import hashlib
@@ -18,12 +15,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import rigs
-import setup
+from common import install, rigs
 
 SOURCES = rigs.ROOT / "tools" / "virtual_esp8266"
 TOOLS = rigs.RIGS / "virtual-esp8266-tools"
@@ -55,7 +50,7 @@ _ROMFS_OBJECTS = (
 _MAKE_TIMEOUT_S = 600
 
 
-class BuildError(RuntimeError):
+class BuildError(install.InstallError):
     """The virtual ESP8266 cannot be built here; the text says what is missing."""
 
 
@@ -72,7 +67,7 @@ class Firmware:
 
 def pins():
     """Return the table of pyproject.toml."""
-    return setup.load_pins()["tool"]["uwebsocket"]["virtual-esp8266"]
+    return rigs.PINS["tool"]["uwebsocket"]["virtual-esp8266"]
 
 
 def versions():
@@ -102,13 +97,6 @@ def _check(path, sha256):
         raise BuildError(f"{path.name} is not the file that pyproject.toml pins")
 
 
-def _mirrors(apt):
-    try:
-        return apt.mirrors()
-    except setup.SetupError as error:
-        raise BuildError(str(error)) from error
-
-
 # ---- QEMU and the compiler
 
 
@@ -126,32 +114,32 @@ def _unpack(deb, tree):
 
 def _download_tools(scratch, table):
     """Download the packages and what they depend on; return the files, the largest first."""
-    apt = setup.PrivateApt(scratch / "apt", table["architecture"])
+    apt = install.PrivateApt(scratch / "apt", table["architecture"])
+    pinned = dict(package.split("=") for package in table["packages"])
     failures = []
-    for mirror in _mirrors(apt):
+    for mirror in apt.mirrors():
         folder = Path(tempfile.mkdtemp(dir=scratch))
         try:
             apt.update(mirror, table["suite"])
-            wanted = [f"{name}={pin['version']}" for name, pin in table["packages"].items()]
-            others = set(apt.closure(list(table["packages"]))) - set(table["packages"])
-            apt.download([*wanted, *sorted(others)], folder)
-        except setup.SetupError as error:
+            apt.check(pinned)
+            wanted = apt.closure(list(pinned))
+            apt.download([f"{name}={pinned[name]}" if name in pinned else name for name in wanted], folder)
+        except install.InstallError as error:
             failures.append(str(error))
             continue
         debs = sorted(folder.glob("*.deb"), key=lambda deb: -deb.stat().st_size)
         for deb in debs:
-            name = deb.name.partition("_")[0]
-            if name in table["packages"]:
-                _check(deb, table["packages"][name]["sha256"])
+            if digest := table["sha256"].get(deb.name.partition("_")[0]):
+                _check(deb, digest)
         return debs
     raise BuildError("; ".join(failures))
 
 
 def _make_tools(table):
-    stamp = setup.fingerprint(table["architecture"], table["suite"], table["packages"], sorted(_MEMBERS.items()))
-    if setup.is_current(TOOLS, stamp):
+    stamp = install.fingerprint(table["packages"], table["sha256"], table["suite"], sorted(_MEMBERS.items()))
+    if install.is_current(TOOLS, stamp):
         return
-    setup.say(f"{TOOLS.name}: Debian packages from suite {table['suite']}")
+    install.say(f"{TOOLS.name}: Debian packages from suite {table['suite']}")
     with tempfile.TemporaryDirectory(dir=rigs.RIGS, prefix=".unfinished-") as scratch:
         scratch = Path(scratch)
         tree = scratch / "tree"
@@ -164,7 +152,7 @@ def _make_tools(table):
             for folder in _LIBRARIES:
                 for library in (tree / folder).glob(pattern):
                     shutil.copy2(library, libraries / library.name)
-        (tree / setup._STAMP).write_text(stamp)
+        (tree / install.STAMP).write_text(stamp)
         shutil.rmtree(TOOLS, ignore_errors=True)
         tree.rename(TOOLS)
 
@@ -178,8 +166,8 @@ def _try_tools():
     """Start QEMU and the compiler once."""
     for command in ([*_qemu(), "--version"], [str(TOOLS / f"{_COMPILER}gcc"), "-E", "-x", "c", os.devnull]):
         try:
-            setup.run(command, env=_environment())
-        except setup.SetupError as error:
+            install.run(command, env=_environment())
+        except install.InstallError as error:
             raise BuildError(f"it does not run here: {error}") from error
 
 
@@ -194,14 +182,14 @@ def _environment():
 def _download_source(scratch, name, pin):
     """Download a source archive; return its path."""
     failures = []
-    apt = setup.PrivateApt(scratch / f"apt-{name}", "amd64")
-    for mirror in _mirrors(apt):
+    apt = install.PrivateApt(scratch / f"apt-{name}", "amd64")
+    for mirror in apt.mirrors():
         for suite in pin["suites"]:
             folder = Path(tempfile.mkdtemp(dir=scratch))
             try:
                 apt.update(mirror, suite, "deb-src")
                 apt.download_source(pin["package"], folder)
-            except setup.SetupError as error:
+            except install.InstallError as error:
                 failures.append(str(error))
                 continue
             if (archive := folder / pin["file"]).exists():
@@ -214,7 +202,7 @@ def _download_source(scratch, name, pin):
 def _unpack_source(archive, folder, members=()):
     folder.mkdir(parents=True, exist_ok=True)
     patterns = [f"*/{member}" for member in members]
-    setup.run(["tar", "-xf", str(archive), "-C", str(folder), "--strip-components=1", "--no-same-owner",
+    install.run(["tar", "-xf", str(archive), "-C", str(folder), "--strip-components=1", "--no-same-owner",
                *(["--wildcards", *patterns] if patterns else [])])  # fmt: skip
 
 
@@ -237,7 +225,7 @@ def _make(build, version_folder, *variables):
         lines = (done.stderr or done.stdout).strip().splitlines()
         errors = [line for line in lines if "error:" in line or "undefined reference" in line or "***" in line]
         raise BuildError(f"make: {(errors or lines or ['it failed'])[0]}")
-    symbols = setup.run([str(TOOLS / f"{_COMPILER}nm"), "-n", str(build / "firmware.elf")], env=_environment())
+    symbols = install.run([str(TOOLS / f"{_COMPILER}nm"), "-n", str(build / "firmware.elf")], env=_environment())
     (build / "symbols.txt").write_text(symbols)
 
 
@@ -251,8 +239,8 @@ def _copy_build(build, new):
 
 
 def _make_firmware(version, table, stamp):
-    folder = rigs.RIGS / f"virtual-esp8266-{version}"
-    setup.say(f"{folder.name}: MicroPython's source, lwIP's, and some 30 s of compiling")
+    folder = _folder(version)
+    install.say(f"{folder.name}: MicroPython's source, lwIP's, and some 30 s of compiling")
     with tempfile.TemporaryDirectory(dir=rigs.RIGS, prefix=".unfinished-") as scratch:
         scratch = Path(scratch)
         tree = scratch / "tree"
@@ -274,66 +262,64 @@ def _make_firmware(version, table, stamp):
         for name in _ROMFS_OBJECTS:
             (tree / "plain" / f"{name}.o").unlink()
         _make(tree / "plain", tree)
-        (tree / setup._STAMP).write_text(stamp)
+        (tree / install.STAMP).write_text(stamp)
         shutil.rmtree(folder, ignore_errors=True)
         tree.rename(folder)
 
 
 def _make_client(folder, stamp):
     """Build the firmware with the client of today frozen in."""
-    setup.say(f"{folder.name}: with the client frozen in")
+    install.say(f"{folder.name}: with the client frozen in")
     build = folder / "client"
     _copy_build(folder / "plain", build)
     _make(build, folder, "MANIFEST=manifest_client.py")
-    (build / setup._STAMP).write_text(stamp)
+    (build / install.STAMP).write_text(stamp)
+
+
+def _folder(version):
+    return rigs.RIGS / f"virtual-esp8266-{version}"
+
+
+def _bring(version, variant):
+    """Build what is missing of one variant; return whether there was work to do."""
+    table, folder = pins(), _folder(version)
+    stamp = install.fingerprint(
+        {**table, "micropython": table["micropython"][version], "version": None}, _hash(*_firmware_files())
+    )
+    rigs.RIGS.mkdir(exist_ok=True)
+    worked = False
+    with open(rigs.RIGS / "virtual-esp8266.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not install.is_current(folder, stamp):
+            for tool in ("apt-get", "apt-cache", "dpkg", "tar", "make"):
+                if shutil.which(tool) is None:
+                    raise BuildError(f"this machine has no {tool}")
+            _make_firmware(version, table, stamp)
+            worked = True
+        if variant == "client":
+            stamp = install.fingerprint(stamp, _hash(*_client_files()))
+            if not install.is_current(folder / variant, stamp):
+                _make_client(folder, stamp)
+                worked = True
+    return worked
+
+
+def bring(version):
+    """Build the firmware of a version, as far as it does not change with the client; return whether there was work."""
+    return _bring(version, "plain")
 
 
 def ensure(variant="plain", version=None):
-    """Return the Firmware of one variant, building what is missing; BuildError says in one line why that cannot be.
+    """Return the Firmware of one variant, building what is missing; InstallError says in one line why that cannot be.
 
     `variant`: "plain", "romfs" (the port's variant with a ROMFS partition) or "client" (the client frozen in).
     `version`: of MicroPython, one of versions().
     """
     if variant not in VARIANTS:
         raise ValueError(f"no variant of the virtual ESP8266 is called {variant!r} (one of: {', '.join(VARIANTS)})")
-    table = pins()
-    version = version or table["version"]
-    if version not in table["micropython"]:
+    version = version or pins()["version"]
+    if version not in pins()["micropython"]:
         raise ValueError(f"the virtual ESP8266 has no MicroPython {version} (one of: {', '.join(versions())})")
-    folder = rigs.RIGS / f"virtual-esp8266-{version}"
-    files = _hash(*_firmware_files())
-    stamp = setup.fingerprint({**table, "micropython": table["micropython"][version], "version": None}, files)
-    rigs.RIGS.mkdir(exist_ok=True)
-    with open(rigs.RIGS / "virtual-esp8266.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not setup.is_current(folder, stamp):
-            for tool in ("apt-get", "apt-cache", "dpkg", "tar", "make"):
-                if shutil.which(tool) is None:
-                    raise BuildError(f"this machine has no {tool}")
-            _make_firmware(version, table, stamp)
-        if variant == "client":
-            client_stamp = setup.fingerprint(stamp, _hash(*_client_files()))
-            if not setup.is_current(folder / variant, client_stamp):
-                _make_client(folder, client_stamp)
-    return Firmware(folder / variant / "firmware.elf", folder / variant / "symbols.txt", _qemu(), version, variant)
-
-
-def main(argv=None):
-    """Build; see --help."""
-    parser = argparse.ArgumentParser(description="Build the virtual ESP8266, what is missing of it.")
-    parser.add_argument("--version", choices=versions(), help=f"of MicroPython (default: {pins()['version']})")
-    parser.add_argument("--variant", choices=VARIANTS, action="append", help="(default: all)")
-    options = parser.parse_args(argv)
-    for variant in options.variant or VARIANTS:
-        start = time.monotonic()
-        try:
-            firmware = ensure(variant, options.version)
-        except (BuildError, rigs.RigMissing) as error:
-            print(f"virtual_esp8266_build: {error} (try: make setup on Debian with apt and make)", file=sys.stderr)
-            return 1
-        print(f"{variant}: {os.path.relpath(firmware.elf, rigs.ROOT)}, {time.monotonic() - start:.1f} s")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    _bring(version, variant)
+    folder = _folder(version) / variant
+    return Firmware(folder / "firmware.elf", folder / "symbols.txt", _qemu(), version, variant)
