@@ -1,7 +1,7 @@
 // The network interface: QEMU's open_eth under lwIP, in place of the radio. Part of uwebsocket; MIT licence.
 //
 // Stands for the SDK's Wi-Fi driver below TCP/IP. Behind the card is QEMU's user network: it answers as gateway 10.0.2.2, which
-// is this computer (its 127.0.0.1 too), and as name server 10.0.2.3. Differs: frames take no time and none is lost, unless the
+// is this computer, passes 127.0.0.1 on to this computer's own, and is the name server 10.0.2.3. Differs: frames take no time and none is lost, unless the
 // option `loss` (so many of 1000 frames, each way) or QEMU's filters say so.
 
 #include <string.h>
@@ -127,6 +127,11 @@ bool netif_has_carrier(void) {
     MIIADDRESS = MII_STATUS_OF_PHY;
     MIICOMMAND = MII_READ;
     return MIIRX_DATA & MII_CARRIER;
+}
+
+// Return the interface for addresses outside of its network; NULL, for "no route", while it is down.
+struct netif *netif_route(void) {
+    return netif_is_up(&interface) && netif_is_link_up(&interface) ? &interface : NULL;
 }
 
 void netif_connect(bool up) {
