@@ -40,7 +40,7 @@
 #define TCP_WND (4 * TCP_MSS)
 #define TCP_QUEUE_OOSEQ 0
 #define TCP_LISTEN_BACKLOG 1
-#define TCP_SYNMAXRTX 1 // gives up after 6 s
+#define TCP_SYNMAXRTX 1 // gives up after 5 s, the chip after 6
 #define TCP_MSL 2500UL
 #define SO_REUSE 1
 
