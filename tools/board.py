@@ -61,6 +61,8 @@ def _choices(options):
     choices = {"rig": rig, "wifi": not options.no_wifi}
     of_the_chip = {"icount": options.icount, "delay_ms": options.delay, "variant": options.variant}
     if rig == virtual_board.CHIP:
+        if boards.load(options.board).chip != "esp8266":
+            raise ValueError(f"{options.board} is no ESP8266 (try: without --on)")
         if options.flash_kib:
             raise ValueError("the virtual ESP8266 has 4096 KiB of flash (try: --flash-kib with --on micropython32)")
         return choices | {key: value for key, value in of_the_chip.items() if value is not None}
