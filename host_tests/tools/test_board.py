@@ -4,6 +4,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -458,10 +459,61 @@ def test_program_takes_commands_until_q(rig):
     assert "Wi-Fi off\nWi-Fi on\nreset\ncommands" in output
 
 
+_CRASH = "import machine; machine.mem32[0]"
+
+
+def _type(monkeypatch, text):
+    """Have the program read that from its standard input."""
+    source, end = os.pipe()
+    os.write(end, text)
+    os.close(end)
+    monkeypatch.setattr(sys, "stdin", os.fdopen(source))
+
+
+@pytest.mark.parametrize("rig", ["virtual-esp8266"])
+def test_program_runs_an_esp8266_on_the_chips_own_code(rig, here, monkeypatch, capfd):
+    _type(monkeypatch, b"w\nr\nq\n")
+    assert board.main(["--board", "ESP8266_GENERIC"]) == 0
+    output = capfd.readouterr().out
+    assert "the ESP8266's own code in QEMU, MicroPython 1.2" in output and "heap 38 KiB" in output
+    assert "Wi-Fi off\nreset\n" in output
+
+
+@ON_32
+def test_program_says_that_a_board_is_a_stand_in(rig, here, monkeypatch, capfd):
+    _type(monkeypatch, b"q\n")
+    assert board.main(["--board", "ESP32_GENERIC"]) == 0
+    assert f"a stand-in for the chip: MicroPython for this computer ({rig})" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("rig", ["virtual-esp8266"])
+def test_program_tells_the_crash_of_the_chip_by_name(rig, here, monkeypatch, capfd):
+    source, end = os.pipe()
+    monkeypatch.setattr(sys, "stdin", os.fdopen(source))
+
+    def crash():
+        while not (port := virtual_board.running_port()):
+            time.sleep(0.05)
+        command = [str(rigs.VENV / "bin" / "mpremote"), "connect", port, "exec", "--no-follow", _CRASH]
+        subprocess.run(command, timeout=30, check=True)
+        time.sleep(2)
+        os.write(end, b"q\n")
+
+    thread = threading.Thread(target=crash)
+    thread.start()
+    assert board.main(["--board", "ESP8266_GENERIC"]) == 0
+    thread.join()
+    os.close(end)
+    assert "Fatal exception 28(LoadProhibitedCause) in machine_mem_subscr+" in capfd.readouterr().out
+
+
 _WRONG = {
     "name": (["--board", "ESP9"], 1, "no board is called 'ESP9'"),
     "option": (["--heap"], 2, "unrecognized arguments"),
     "flash": (["--flash-kib", "much"], 2, "invalid int value"),
+    "chip": (["--board", "ESP32_GENERIC", "--on", "virtual-esp8266"], 1, "ESP32_GENERIC is no ESP8266"),
+    "flash-of-the-chip": (["--flash-kib", "64", "--on", "virtual-esp8266"], 1, "4096 KiB of flash"),
+    "pace": (["--icount", "4", "--on", "micropython64"], 1, "has no --icount"),
 }
 
 
@@ -477,7 +529,7 @@ def test_program_with_wrong_arguments_says_what_is_wrong(arguments, code, words,
 
 def test_program_without_micropython_says_what_to_do(monkeypatch, capfd):
     monkeypatch.setattr(rigs, "missing", lambda: dict.fromkeys(rigs.HEAPS, "broken"))
-    assert board.main([]) == 1
+    assert board.main(["--board", "ESP32_GENERIC"]) == 1
     assert "(try: make setup)" in capfd.readouterr().err
 
 

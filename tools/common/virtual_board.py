@@ -1,10 +1,12 @@
-"""Run a virtual board: real MicroPython on a pseudo-terminal, with the heap of a board and a folder as its flash.
+"""Run a virtual board. Every tool but flash takes PORT=virtual: the board that runs here, else one for its time.
 
-mpremote and a terminal take its port for a board's: prompt, raw REPL, soft and hard reset, boot.py and main.py,
-machine.Timer, network.WLAN. Every tool but flash takes PORT=virtual: the board that runs here, else one for its time.
+An ESP8266 is the virtual chip of virtual_esp8266.py, where that can be built. Every other board is a stand-in:
+MicroPython for this computer on a pseudo-terminal, with the heap of a board and a folder as its flash. mpremote and a
+terminal take its port for a board's: prompt, raw REPL, soft and hard reset, boot.py and main.py, machine.Timer,
+network.WLAN.
 
-On the 32-bit interpreter, whose objects are as large as a board's, timers tick at the idle prompt and lost Wi-Fi ends
-sockets. The 64-bit one has twice the heap, ticks only while code runs, and keeps its sockets.
+On a stand-in with the 32-bit interpreter, whose objects are as large as a board's, timers tick at the idle prompt and
+lost Wi-Fi ends sockets. The 64-bit one has twice the heap, ticks only while code runs, and keeps its sockets.
 """
 
 import contextlib
@@ -23,11 +25,13 @@ import time
 import tty
 from pathlib import Path
 
-from common import boards, compiler, rigs
+from common import boards, compiler, install, rigs, virtual_esp8266
 
 STAND_INS = rigs.ROOT / "tools" / "programs" / "board"
 FOLDER = rigs.BUILD / "board"
 DEFAULT = "ESP8266_GENERIC"
+CHIP = virtual_esp8266.VirtualESP8266.rig
+VARIANTS = virtual_esp8266.build.VARIANTS  # of its firmware
 
 SCALE = {"micropython32": 1, "micropython64": 2}  # 64-bit objects take twice the room
 _RESET = b"\r\nrst:0xc (SW_CPU_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)\r\n"
@@ -41,8 +45,7 @@ _BOOT_LOOP_S = 0.1
 _START_S = 10
 
 
-class BoardError(RuntimeError):
-    """A virtual board cannot run; the text says why and what to do."""
+BoardError = virtual_esp8266.ChipError  # a virtual board cannot run; the text says why and what to do
 
 
 def _modules():
@@ -436,16 +439,53 @@ def locked(name):
         yield file
 
 
+def best_rig(name):
+    """Return what a virtual board of that name runs on: the virtual chip where there is one, else an interpreter.
+
+    Where the chip cannot be had, that is said; in CI it is an error.
+    """
+    if boards.load(name).chip == "esp8266":
+        try:
+            rigs.need(CHIP)
+        except rigs.RigMissing as error:
+            if os.environ.get("CI") == "true":
+                raise
+            install.say(f"{error}; instead of the chip a stand-in runs")
+        else:
+            return CHIP
+    return rigs.nearest_to_a_board()
+
+
+def flash_of(name, rig):
+    """Return the flash of its own of a virtual board: a file of the chip, a folder of a stand-in."""
+    return FOLDER / (f"{name}.flash" if rig == CHIP else name)
+
+
+def describe(board):
+    """Return the line that says what a virtual board is."""
+    flash = f"heap {board.heap_kib} KiB, flash {os.path.relpath(board.flash, rigs.ROOT)}"
+    if board.rig == CHIP:
+        return f"the ESP8266's own code in QEMU, MicroPython {board.firmware.version}, {flash}"
+    return f"a stand-in for the chip: MicroPython for this computer ({board.rig}), {flash}"
+
+
+def make(name=DEFAULT, flash=None, *, rig=None, **options):
+    """Return a virtual board that is not on yet: a VirtualESP8266 with rig CHIP, else a VirtualBoard."""
+    if rig == CHIP:
+        return virtual_esp8266.VirtualESP8266(name, flash or flash_of(name, rig), **options)
+    return VirtualBoard(name, flash, rig=rig, **options)
+
+
 @contextlib.contextmanager
 def running(name=DEFAULT, flash=None, **options):
-    """Run a virtual board; a context manager that gives the VirtualBoard.
+    """Run a virtual board; a context manager that gives the VirtualBoard, or the VirtualESP8266 with rig CHIP.
 
-    `flash`: its folder; by default the board's own, which lasts, and which one process at a time can have.
-    `options`: see VirtualBoard.
+    `flash`: its folder or file; by default the board's own, which lasts, and which one process at a time can have.
+    `options`: see these classes.
     """
     with contextlib.ExitStack() as stack:
         lock = stack.enter_context(locked(name)) if flash is None else None
-        board = VirtualBoard(name, flash, **options).start()
+        board = make(name, flash, **options).start()
         stack.callback(board.close)
         if lock:
             lock.write(board.port)
@@ -476,5 +516,5 @@ def joined(name=DEFAULT):
     if port := running_port(name):
         yield port
         return
-    with running(name) as board:
+    with running(name, rig=best_rig(name)) as board:
         yield board.port
