@@ -14,7 +14,7 @@ from fakes.profiles import EXPORTED
 
 _PASSED_ON = ("array", "binascii", "collections", "hashlib", "json", "math", "random", "re", "struct", "uctypes")
 _SYNONYMS = ("binascii", "collections", "errno", "hashlib", "io", "json", "os", "random", "re", "struct", "sys")
-_TLS_NAMES = ("tls", "ssl", "ussl")
+_TLS_NAMES = ("tls", "ssl")
 
 PERIODIC, ONE_SHOT = 1, 0
 
@@ -57,13 +57,13 @@ def _micropython(board):
 
 def _os(board):
     generator = random.Random(board.seed)
-    return _module("os", urandom=generator.randbytes)
+    return _module("os", urandom=generator.randbytes, getcwd=lambda: "/", stat=board.stat)
 
 
 def _sys(board):
     implementation = types.SimpleNamespace(name="micropython", version=(*board.version, 0, ""), _mpy=0x1306)
     return _module("sys", platform=board.profile.platform, implementation=implementation, modules=board.modules,
-                   version="3.4.0", byteorder="little", maxsize=(1 << 31) - 1, path=[""], argv=[], stdout=sys.stdout,
+                   version="3.4.0", byteorder="little", maxsize=(1 << 31) - 1, path=["", ".frozen", "/lib"], argv=[], stdout=sys.stdout,
                    stderr=sys.stderr, exit=sys.exit,
                    print_exception=lambda error, file=None: board.printed.append(error))
 
