@@ -134,7 +134,7 @@ class AxTLS:
         except OSError as error:
             if gate.error and gate.error.errno == errno.ETIMEDOUT:
                 connection.status = -18
-                ws.error = "time-out: TLS"
+                ws.error = connection.doing
             gate.error = error  # for the finaliser, which would write
             raise
         gate.waits = False

@@ -18,7 +18,9 @@ _RECONNECT = const(9)  # index of the option, see KEYS in uwebsocket_config
 
 def _addresses(ws, board, host, port):
     # What DNS finds, or the status.
-    if board and not board.link_is_up():
+    # The ESP32 is not asked where DNS is not needed: connect() raises at once there.
+    known = ws._addresses or platform == "esp32" and host.replace(".", "").isdigit()
+    if board and not (known and platform == "esp32") and not board.link_is_up():
         ws.error = "the Wi-Fi is down"
         return -104
     if ws._addresses:
@@ -37,7 +39,7 @@ def _addresses(ws, board, host, port):
 
 def _begin(connection, info):
     # Begins to connect.
-    connection.sock = connection.raw = connection.pollable = sock = usocket.socket(info[0], info[1])
+    connection.sock = connection.raw = sock = usocket.socket(info[0], info[1])
     sock.setblocking(False)
     if platform != "esp8266":
         # There a server that resets at the right moment would crash the board (all versions with the option, 1.23
@@ -55,7 +57,9 @@ def _begin(connection, info):
         if error.errno != errno.EINPROGRESS:
             raise
     connection.poller = poller = uselect.poll()
-    poller.register(sock, connection.mask())  # with HUP, for the ESP32 to show a failure
+    connection.pollable = sock
+    connection.flags = connection.mask()
+    poller.register(sock, connection.flags)  # with HUP, for the ESP32 to show a failure
     poller.ipoll(0)  # makes the tuple that it gives each time, before there is something to wait for
 
 
@@ -71,13 +75,14 @@ def phase(ws, connection, load):
     if isinstance(connection.target, int):
         yield connection.target
         return
+    connection.doing = "time-out: DNS"
     board = modules.get("uwebsocket_board")
     found = _addresses(ws, board, connection.target[1].decode(), connection.target[2])
     if isinstance(found, int):
         yield found
         return
     gc.collect()
-    connection.doing = "TCP"
+    connection.doing = "time-out: TCP"
     limit = ws._deadline
     left = len(found)
     while True:
@@ -118,3 +123,4 @@ def phase(ws, connection, load):
     ws.errno = None
     if ws._options[_RECONNECT]:
         ws._addresses = found
+    connection.phase = "tls" if connection.target[0] else "request"

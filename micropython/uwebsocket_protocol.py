@@ -145,16 +145,12 @@ def _allocate(function, n):
     return result
 
 
-def _decode(data):
-    return str(data, "utf8")
-
-
 def _text(message, state, start):
     # The message as a str, or a status. The interpreter checks how characters are put
     # together, but lets overlong forms, surrogates and values above U+10FFFF pass: only the
     # bytes that can begin one of those send the message through the strict check, from `start`.
     try:
-        text = _allocate(_decode, message)
+        text = _allocate(lambda data: str(data, "utf8"), message)
     except UnicodeError:
         return -207
     except MemoryError:
@@ -166,14 +162,6 @@ def _text(message, state, start):
             if lead in message:
                 return -207 if utf8(message, start, len(message), state) else text
     return text
-
-
-def _forbidden(first, second):
-    # Whether the first two bytes of a frame break RFC 6455 5.2 and 5.5: a reserved bit, a mask, a
-    # reserved opcode; a control frame in fragments or of more than 125 bytes.
-    if first & _RSV or second & _MASKED or first & 7 > 2:
-        return True
-    return first & _CONTROL and not (first & _FIN and second < _LENGTH16)
 
 
 def _close_status(payload):
@@ -232,7 +220,8 @@ def receiver(read, handlers, max_message):
             rest = head[1]
             code = first & _OPCODE
             fin = first & _FIN
-            if _forbidden(first, rest):
+            # a reserved bit, a mask, a reserved opcode; a control frame in fragments or too long (RFC 6455 5.2, 5.5)
+            if first & _RSV or rest & _MASKED or code & 7 > 2 or code & _CONTROL and not (fin and rest < _LENGTH16):
                 yield -202
                 return
             if code < _CONTROL and bool(code) == bool(opcode):

@@ -4,7 +4,11 @@
 Loaded when the request is on its way, and let go again, see `uwebsocket_url`.
 """
 
+import gc
+from sys import platform
+
 from micropython import const
+from utime import ticks_ms
 
 _HEADER = const(5)  # the event that a header is, as in uwebsocket_client
 
@@ -12,15 +16,15 @@ _MOST = const(16384)  # bytes of header lines in all
 _LINE = const(512)  # bytes of a line that matters
 _PIECE = const(64)  # bytes that are asked for at once: the memory for them is taken before
 
-_VERSION = b"HTTP/1.1 "
+_SCRATCH = const(144)  # bytes of the scratch buffer: a header, and the payload of any control frame
 
-# The headers that decide, each at a place of its own
-_NAMES = b" upgrade sec-websocket-accept connection sec-websocket-protocol sec-websocket-extensions "
-_UPGRADE = const(0)
-_ACCEPT = const(8)
-_CONNECTION = const(29)
-_PROTOCOL = const(40)
-_EXTENSIONS = const(63)
+# Payload bytes of one write, multiples of what is masked at once: where the heap has plenty; one TCP segment
+# with the header; where segments are a little smaller (ESP32), and what one record of axTLS holds
+_PLENTY = const(3872)
+_SEGMENT = const(1452)
+_RECORD = const(968)
+_PLENTY_FREE = const(49152)
+
 
 
 def _text(line):
@@ -29,73 +33,6 @@ def _text(line):
         return str(line, "utf8")
     except UnicodeError:
         return "".join([chr(c) for c in line])
-
-
-def _place(name):
-    # Where a header stands among those that decide; below 0 for the others, which are passed over.
-    return _NAMES.find(b" %s " % name) if name and len(name.split()) == 1 else -1
-
-
-class _Reply:
-    # What is known of the reply so far.
-
-    def __init__(self, ws, accept, protocols):
-        self._ws = ws
-        self._accept = accept
-        self._protocols = protocols
-        self.code = None
-        self._upgrade = self._connection = self._accepted = False
-        self._chosen = None
-
-    def status_line(self, line):
-        # Takes the first line; returns whether it is one of HTTP/1.1 (RFC 9112 4).
-        code = line[9:12]
-        if line[:9] != _VERSION or line[12:13] not in (b"", b" "):
-            return False
-        if len(code) != 3 or not code.isdigit() or code < b"100":
-            return False
-        self.code = int(code)
-        if self.refused():
-            self._ws.http_status = self.code
-            self._ws.error = _text(line)
-        return True
-
-    def refused(self):
-        # Whether the reply is neither an upgrade nor an interim one.
-        return self.code is not None and self.code > 199
-
-    def header(self, name, value):
-        # Takes a header of a 101; returns whether it is as RFC 6455 4.1 wants it.
-        place = _place(name)
-        if place == _UPGRADE:
-            self._upgrade = value.lower() == b"websocket"
-            return self._upgrade
-        if place == _ACCEPT:
-            good = not self._accepted and value == self._accept
-            self._accepted = True
-            return good
-        if place == _CONNECTION:
-            for token in value.lower().split(b","):
-                self._connection = self._connection or token.strip() == b"upgrade"
-        elif place == _PROTOCOL:
-            value = _text(value)
-            if self._chosen is not None or value not in self._protocols:
-                return False
-            self._chosen = value
-        elif place == _EXTENSIONS:
-            return not value
-        return True
-
-    def missing(self):
-        # The name of a header that did not come, after the last one.
-        if not self._upgrade:
-            return "Upgrade"
-        if not self._connection:
-            return "Connection"
-        if not self._accepted:
-            return "Sec-WebSocket-Accept"
-        self._ws.protocol = self._chosen
-        return None
 
 
 def reply(readline, accept, protocols, ws, wanted=False):
@@ -110,8 +47,10 @@ def reply(readline, accept, protocols, ws, wanted=False):
     last. Ends after the headers of a good reply. Takes nothing that follows the headers. Replies of 1xx before
     101 are passed over (RFC 9110 15.2).
     """
-    found = _Reply(ws, accept, protocols)
     room = _MOST
+    code = 0  # of the reply, once its first line is read
+    upgrade = connection = accepted = False
+    chosen = None
     line = b""
     while True:
         value = readline(min(room, _PIECE))
@@ -120,57 +59,79 @@ def reply(readline, accept, protocols, ws, wanted=False):
             continue
         room -= len(value)
         ended = value[-1] == 10
-        if len(line) <= _LINE or wanted:
+        if wanted or len(line) <= _LINE:
             line += value
-        if found.code is None and line[:9] != _VERSION[: len(line)]:
-            ws.error = "no HTTP/1.1 reply"
-            yield -7
-            return
-        if not ended and room:
-            continue
+        if not code and line[:9] != b"HTTP/1.1 "[: len(line)]:
+            break
         if not ended:
-            ws.error = "more than 16 KiB of headers"
-            yield -17 if found.refused() else -7
-            return
-        long = len(line) > _LINE
+            if room:
+                continue
+            if code < 200:
+                ws.error = "more than 16 KiB of headers"
+                code = -7
+            break
+        place = len(line)
         line = line.strip(b"\r\n")
-        if found.code is None:
-            if not found.status_line(line):
-                ws.error = "no HTTP/1.1 reply"
-                yield -7
+        if not code:
+            value = line[9:12]
+            if len(value) < 3 or not value.isdigit() or value < b"100" or line[12:13] not in (b"", b" "):
+                break
+            code = int(value)
+            if code > 199:
+                ws.http_status = code
+                ws.error = _text(line)
+                if not wanted:
+                    break
+        elif not line:
+            if code != 101:
+                if code > 199:
+                    break
+                code = 0  # an interim reply: another one follows
+                continue
+            if upgrade and connection and accepted:
+                ws.protocol = chosen
                 return
-            if found.refused() and not wanted:
-                yield -17
-                return
-        elif line:
+            ws.error = "no header " + ("Sec-WebSocket-Accept" if upgrade and connection else "Upgrade, Connection")
+            code = -7
+            break
+        else:
             i = line.find(b":")
             name = line[: max(i, 0)].lower()
             value = line[i + 1 :].strip()
-            good = found.code != 101
-            if not good:
-                # no name, one with white space, a folded line: malformed
-                good = name and len(name.split()) == 1 and name.strip() == name
-                if good:
-                    good = found.header(name, value) and not (long and _place(name) >= 0)
+            good = True
+            if code == 101:
+                # which of these, by its place; no name, one with white space, a folded line: malformed
+                i = b" upgrade sec-websocket-accept connection sec-websocket-protocol sec-websocket-extensions ".find(
+                    b" %s " % name
+                )
+                if not name or len(name.split()) > 1 or name.strip() != name or i >= 0 and place > _LINE:
+                    good = False
+                elif i == 0:
+                    good = upgrade = value.lower() == b"websocket"
+                elif i == 8:
+                    good = not accepted and value == accept
+                    accepted = True
+                elif i == 29:
+                    for i in value.lower().split(b","):
+                        connection = connection or i.strip() == b"upgrade"
+                elif i == 40:
+                    good = chosen is None and _text(value) in protocols
+                    chosen = _text(value)
+                elif i > 0:
+                    good = not value
             if not good:
                 ws.error = "wrong header " + _text(name or line[:_PIECE])
-                yield -7
-                return
-            if wanted and name and (found.code == 101 or found.refused()):
+                code = -7
+                break
+            if wanted and name and (code == 101 or code > 199):
                 yield _HEADER
                 yield _text(name), _text(value)
-        elif found.refused():
-            yield -17
-            return
-        elif found.code == 101:
-            ws.error = found.missing()
-            if ws.error:
-                ws.error = "no header " + ws.error
-                yield -7
-            return
-        else:
-            found.code = None  # an interim reply: another one follows
         line = b""
+    if code > 199:
+        yield -17
+    else:
+        ws.error = ws.error or "no HTTP/1.1 reply"
+        yield -7
 
 
 def phase(ws, connection, load):
@@ -178,7 +139,6 @@ def phase(ws, connection, load):
 
     Raises `OSError` of the network, `ValueError` of TLS, and `EOFError` for the end.
     """
-    accept, protocols = connection.target
 
     def readline(n):
         # a reset loses the part of a line that came before it, so the first byte is taken alone
@@ -187,8 +147,21 @@ def phase(ws, connection, load):
             raise EOFError
         if line:
             connection.heard = True
-        if ws.http_status and connection.status is None:
+        if ws.http_status:
             connection.status = -17  # whatever comes after it
         return line
 
-    yield from reply(readline, accept, protocols, ws, "header" in ws._handlers)
+    yield from reply(readline, connection.target[0], connection.target[1], ws, "header" in ws._handlers)
+    connection.phase = connection.target = None
+    segment = _SEGMENT
+    if platform == "esp8266":
+        if connection.sock is not connection.raw:
+            segment = _RECORD
+    elif not hasattr(gc, "mem_free") or gc.mem_free() > _PLENTY_FREE:
+        segment = _PLENTY
+    elif platform == "esp32":
+        segment = _RECORD
+    connection.room = segment
+    gc.collect()
+    connection.buffer = connection.scratch = bytearray(_SCRATCH)
+    connection.got_ms = connection.sent_ms = connection.opened_ms = ticks_ms()

@@ -104,9 +104,10 @@ def _write(connection, buffer, n):
             raise OSError(ECONNRESET, "")  # how axTLS tells it
         if k:
             start += k
-            if connection.doing == "TLS":
+            if connection.shaking:
+                connection.shaking = False
                 connection.heard = True
-            connection.doing = "request"
+                connection.doing = "time-out: request"
         else:
             yield 0
 
@@ -117,6 +118,8 @@ def phase(ws, connection, load):
     Leaves for the next phase what the server must give as Sec-WebSocket-Accept, as bytes, and the subprotocols that
     are offered. Raises `OSError` of the network, `ValueError` of TLS.
     """
+    if not connection.shaking:
+        connection.doing = "time-out: request"
     headers = connection.headers
     protocols = offers(headers, ws._options[_PROTOCOLS])
     key = b2a_base64(urandom(16))[:-1]
@@ -142,11 +145,12 @@ def phase(ws, connection, load):
     yield from _write(connection, buffer, n)
     connection.headers = None
     connection.target = b2a_base64(sha1(key + _GUID).digest())[:-1], protocols
-    connection.doing = "reply"
-    connection.writing = False
+    connection.phase = "reply"
+    connection.doing = "time-out: reply"
+    connection.pending = False
     if connection.pollable is not connection.raw:
         # While hands are shaken the SSLSocket knows which way it waits. Afterwards TCP itself is asked, which wakes at
         # once: what mbedTLS has decrypted is never left, for the client reads until there is nothing.
-        connection.poller.unregister(connection.sock)
-        connection.poller.register(connection.raw, connection.mask())
+        connection.poller.unregister(connection.pollable)
+        connection.poller.register(connection.raw, connection.flags)
         connection.pollable = connection.raw

@@ -79,7 +79,9 @@ def phase(ws, connection, load):
     mbedTLS comes with the first writes. `MemoryError` when there is too little memory to begin.
     """
     gc.collect()
-    connection.doing = "TLS"
+    connection.phase = "request"
+    connection.doing = "time-out: TLS"
+    connection.shaking = True
     tls = library()
     config = ws._options[_TLS] or {}
     verify = config.get("verify", "ca" in config)
@@ -105,5 +107,5 @@ def phase(ws, connection, load):
     )
     # While hands are shaken the SSLSocket knows which way it waits.
     connection.poller.unregister(connection.raw)
-    connection.poller.register(sock, connection.mask())
+    connection.poller.register(sock, connection.flags)
     connection.sock = connection.pollable = sock

@@ -7,6 +7,15 @@ so they have few, and compare bytes, which are no names.
 """
 
 from binascii import b2a_base64, unhexlify
+from os import urandom
+
+import machine
+from micropython import const
+
+# Indices of the options, see KEYS in uwebsocket_config
+_HEADERS = const(0)
+_RECONNECT_MIN = const(10)
+_RECONNECT_MAX = const(11)
 
 
 def parse_url(url):
@@ -84,6 +93,24 @@ def parse_url(url):
     return tls, host, port, start, authorization
 
 
-def phase(ws, connection, load):
-    """Take the URL of `ws` apart, for the next phase."""
+def begin(ws, load, make):
+    """Make the connection object of an attempt: with the parts of the URL, the user's headers, and in the background.
+
+    `ws`: the client; `load`: its way to a module; `make`: the class. Raises what a `headers` function raises, and
+    `ValueError` for one that returns other headers than `config()` takes, or for a timer that the board does not have.
+    """
+    connection = make()
+    ws._connection = connection
+    connection.phase = "connect"
+    # At random between reconnect_min_ms and a limit that doubles with each attempt, up to reconnect_max_ms.
+    least = ws._options[_RECONNECT_MIN]
+    ws._tries = min(ws._tries + 1, 29)
+    most = min(max(least, 1) << ws._tries, ws._options[_RECONNECT_MAX])
+    connection.pause_ms = least + ((most - least) * urandom(1)[0] >> 8)
+    if hasattr(machine, "Timer"):  # a PC has none
+        load("board", True).start(ws)
+    headers = ws._options[_HEADERS]
+    if callable(headers):
+        headers = load("config").check_headers(headers())
+    connection.headers = headers or {}
     connection.target = parse_url(ws._url)
