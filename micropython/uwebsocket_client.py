@@ -90,27 +90,27 @@ _POLLHUP = const(16)
 # Where this module was imported from, and whether what is loaded later stays in memory. Firmware for the ESP8266
 # does not tell (it has no __file__ in any version), so the path is searched as the import has done.
 _folders = ()
-_keep = True
-for _name in path:
-    if _name == ".frozen":
-        _folders = (_name,)  # frozen modules go before those in later folders, and cannot be seen
+keep = True
+for name in path:
+    if name == ".frozen":
+        _folders = (name,)  # frozen modules go before those in later folders, and cannot be seen
         continue
-    if _name[:1] != "/":
-        _name = (os.getcwd().rstrip("/") + "/" + _name).rstrip("/")
-    for _keep in (".py", ".mpy"):
+    if name[:1] != "/":
+        name = (os.getcwd().rstrip("/") + "/" + name).rstrip("/")
+    for keep in (".py", ".mpy"):
         try:
-            os.stat(_name + "/uwebsocket_client" + _keep)
+            os.stat(name + "/uwebsocket_client" + keep)
             break
         except OSError:
             pass
     else:
         continue
-    _folders += (_name,)
+    _folders += (name,)
     # Compiled code goes where there is little room: an ESP8266, or what stands in for one.
-    _keep = _keep == ".py" or _name[:4] == "/rom" or platform == "esp32"
+    keep = keep == ".py" or name[:4] == "/rom" or platform == "esp32"
     break
 else:
-    _keep = True
+    keep = True
 
 try:
     path[0:0] = _folders
@@ -122,7 +122,7 @@ finally:
 # The statuses of what the network raises, less 100, by errno. The numbers differ by port; ENETUNREACH (101, on the
 # ESP32 114) and EPIPE (32) have no names.
 _statuses = bytearray(b"\x63" * 129)
-for _name in (
+for name in (
     (errno.ENOMEM, 1),
     (errno.ENOBUFS, 1),
     (errno.ETIMEDOUT, 3),
@@ -133,12 +133,12 @@ for _name in (
     (32, 9),
     (errno.ECONNREFUSED, 11),
 ):
-    _statuses[_name[0]] = _name[1]
+    _statuses[name[0]] = name[1]
 
 _loading = None  # the module that is being loaded; meanwhile no client is polled
 
 
-def load(name, keep=_keep):
+def load(name, keep=keep):
     """Return the module uwebsocket_<name>, from the folder of this one and no other.
 
     `name`: `str`; `keep`: whether it stays in memory. Where memory is short it does not: hold it only while it is
@@ -186,7 +186,11 @@ class WebSocketClient:
     by that method before it returns, and `poll` does nothing.
     """
 
-    # The defaults, in the order of KEYS in uwebsocket_config
+    # Before the first connection; the options in the order of KEYS in uwebsocket_config
+    connected = False
+    close_code = 1006
+    close_reason = ""
+    protocol = http_status = errno = error = None
     _config = (None, (), 10000, 5000, 10000, 30000, 2, None, None, False, 1000, 60000, False, True, None)
 
     def __init__(self):
@@ -203,16 +207,7 @@ class WebSocketClient:
         self._unmade = 0  # attempts for which there was no memory at all, and not told either
         self._deadline = 0  # of the state, in ticks
         self._tries = 0  # since a connection stood for long
-        self._at = 0  # which of the addresses comes first
         self._addresses = None  # that have served, for the next attempt
-        self._clear()
-
-    def _clear(self):
-        # what is told of the last connection
-        self.connected = False
-        self.close_code = 1006
-        self.close_reason = ""
-        self.protocol = self.http_status = self.errno = self.error = None
 
     # ---- what the user calls
 
@@ -257,7 +252,7 @@ class WebSocketClient:
                 raise OSError(errno.EALREADY, "connect")
             self._url = url
             self._options = self._config
-            self._tries = self._at = 0
+            self._tries = 0
             self._addresses = self._noted = None
             self._open()
         finally:
@@ -396,7 +391,7 @@ class WebSocketClient:
                     elif self._state == _OPEN:
                         connection.close = payload
                         self._enter(_CLOSING)
-                        self._push(connection)
+                        self._write(connection)
                 self._noted = None
             finally:
                 self._owner = owner
@@ -418,8 +413,10 @@ class WebSocketClient:
     def _open(self):
         # Begins an attempt.
         try:
-            self._clear()
             self._enter(_OPENING)
+            self.close_code = 1006
+            self.close_reason = ""
+            self.protocol = self.http_status = self.errno = self.error = None
             load("url").begin(self, load, Connection)
             if self._noted is None and not _loading:  # else the next poll() goes on
                 self._run()
@@ -471,8 +468,7 @@ class WebSocketClient:
             connection.task = None
             connection.shut()
             if opening:
-                self._at += 1
-                self._addresses = None
+                self._addresses = None  # they did not serve
 
     def _lost(self, error, writing=False):
         # The network, or a lack of memory, ends the connection. When writing has failed, what the server had sent
@@ -528,7 +524,7 @@ class WebSocketClient:
                 connection.close = b"\x03\xea"  # 1002: protocol error
         connection.task = None
         self._enter(_ENDING)
-        self._push(connection)
+        self._write(connection)
 
     # ---- sending
 
@@ -577,15 +573,14 @@ class WebSocketClient:
         begun = False
         try:
             end = ticks_add(ticks_ms(), self._options[_SEND_TIMEOUT])
-            self._drain(connection, end, True)  # a control frame may be waiting
+            self._write(connection, end)  # a control frame may be waiting
             opcode |= _FIN if fin else 0
             connection.more = begun = True
             done = 0
             while connection.more:
                 done = connection.fill(opcode, view, done)
-                self._drain(connection, end, False)
+                self._write(connection, end, False)
             connection.text = text
-            connection.sent_ms = ticks_ms()
         except BaseException as error:
             if self._connection is connection and self._state == _OPEN:
                 if begun and not connection.more and connection.start >= connection.end and not connection.unsure:
@@ -600,11 +595,12 @@ class WebSocketClient:
                         self._fail(-16)
             raise
 
-    def _drain(self, connection, end, control):
-        # Writes, for send(), and waits for room until `end`. Raises an OSError when that ends the connection.
+    def _write(self, connection, end=None, control=True):
+        # Writes what waits, as far as there is room. For send(), which gives an `end`, it waits until then, and raises
+        # an OSError when the connection ends; else it never waits.
         waited = False
         try:
-            while not connection.flush(control):
+            while not connection.flush(control) and end is not None:
                 wait = ticks_diff(end, ticks_ms())
                 if wait <= 0:
                     self._end(-103)
@@ -613,27 +609,23 @@ class WebSocketClient:
                     sleep_ms(1)  # lwIP shows room after a FIN, and takes nothing
                 waited = True
                 connection.wait(_POLLIN | _POLLHUP if connection.held else _POLLOUT | _POLLHUP, wait)
-        except (OSError, ValueError) as error:
-            if self._connection is connection:
+        except BaseException as error:
+            if self._connection is not connection:
+                raise
+            if isinstance(error, (OSError, ValueError)):
                 self._lost(error, True)
-                raise OSError(errno.ENOTCONN, "send")
-            raise
+                if end is not None:
+                    raise OSError(errno.ENOTCONN, "send")
+            elif end is not None:
+                raise
+            elif isinstance(error, MemoryError):
+                connection.pending = True  # it waits on
+            else:
+                self._end(-199)
+                raise
+        connection.sent_ms = ticks_ms()
         if waited:
             connection.ready = True
-
-    def _push(self, connection):
-        # Writes what waits, as far as there is room, never waits itself.
-        connection.pending = True
-        try:
-            if connection.flush(True):
-                connection.sent_ms = ticks_ms()
-        except MemoryError:
-            pass  # it waits on
-        except (OSError, ValueError) as error:
-            self._lost(error, True)
-        except BaseException:
-            self._end(-199)
-            raise
 
     # ---- what poll() does
 
@@ -672,7 +664,7 @@ class WebSocketClient:
                 if connection is not None and connection.ready:
                     connection.budget = _BUDGET
                     if connection.pending and self._state != _OPENING:
-                        self._push(connection)
+                        self._write(connection)
                     if self._run():
                         self._news = self._news or background
                         handled = True
@@ -736,7 +728,7 @@ class WebSocketClient:
                 connection.pings += 1
                 connection.got_ms = connection.sent_ms = ticks_ms()
                 connection.ping = True
-                self._push(connection)
+                self._write(connection)
             else:
                 self._fail(-19)
                 self._end(-19)
@@ -808,7 +800,7 @@ class WebSocketClient:
         elif event == _PING:
             if self._state == _OPEN:
                 connection.pong = content
-                self._push(connection)
+                self._write(connection)
         else:
             if event & _PART:
                 handler = next(connection.task)
@@ -833,9 +825,10 @@ class WebSocketClient:
 
 createClient = WebSocketClient  # NodeMCU's name
 
-if not _keep:
+if not keep:
     # The names in these modules stay when they go: take them in now, at the low end of the heap. And a module that is
     # missing is missed at once.
-    for _name in ("url", "connect", "request", "reply"):
-        load(_name)
+    for name in ("url", "connect", "request", "reply"):
+        load(name)
     gc.collect()
+del keep, name

@@ -37,32 +37,6 @@ def _addresses(ws, board, host, port):
     return -5
 
 
-def _begin(connection, info):
-    # Begins to connect.
-    connection.sock = connection.raw = sock = usocket.socket(info[0], info[1])
-    sock.setblocking(False)
-    if platform != "esp8266":
-        # There a server that resets at the right moment would crash the board (all versions with the option, 1.23
-        # and later): lwIP waits in C for its send queue, which 8 small segments fill, and goes on without a
-        # connection. With Nagle's algorithm the queue never fills, and a frame of one segment waits for nothing.
-        try:
-            # The unix port has 1 without a name, the ESP32 before 1.23 no such option. Before connect(): after a
-            # reset it would raise.
-            sock.setsockopt(6, getattr(usocket, "TCP_NODELAY", 1), 1)
-        except OSError:
-            pass
-    try:
-        sock.connect(info[4])
-    except OSError as error:
-        if error.errno != errno.EINPROGRESS:
-            raise
-    connection.poller = poller = uselect.poll()
-    connection.pollable = sock
-    connection.flags = connection.mask()
-    poller.register(sock, connection.flags)  # with HUP, for the ESP32 to show a failure
-    poller.ipoll(0)  # makes the tuple that it gives each time, before there is something to wait for
-
-
 def phase(ws, connection, load):
     """Connect to the host of the URL by TCP; a generator.
 
@@ -85,11 +59,33 @@ def phase(ws, connection, load):
     connection.doing = "time-out: TCP"
     limit = ws._deadline
     left = len(found)
+    first = 0 if ws._addresses else ws._tries - 1  # after a failure with another one than before
     while True:
-        at = (ws._at + len(found) - left) % len(found)
+        at = (first + len(found) - left) % len(found)
         ws._deadline = ticks_add(ticks_ms(), max(ticks_diff(limit, ticks_ms()), 0) // left)
         try:
-            _begin(connection, found[at])
+            connection.sock = connection.raw = sock = usocket.socket(found[at][0], found[at][1])
+            sock.setblocking(False)
+            if platform != "esp8266":
+                # There a server that resets at the right moment would crash the board (all versions with the option, 1.23
+                # and later): lwIP waits in C for its send queue, which 8 small segments fill, and goes on without a
+                # connection. With Nagle's algorithm the queue never fills, and a frame of one segment waits for nothing.
+                try:
+                    # The unix port has 1 without a name, the ESP32 before 1.23 no such option. Before connect(): after a
+                    # reset it would raise.
+                    sock.setsockopt(6, getattr(usocket, "TCP_NODELAY", 1), 1)
+                except OSError:
+                    pass
+            try:
+                sock.connect(found[at][4])
+            except OSError as error:
+                if error.errno != errno.EINPROGRESS:
+                    raise
+            connection.poller = poller = uselect.poll()
+            connection.pollable = sock
+            connection.flags = connection.mask()
+            poller.register(sock, connection.flags)  # with HUP, for the ESP32 to show a failure
+            poller.ipoll(0)  # makes the tuple that it gives each time, before there is something to wait for
             if board:
                 board.watch(ws, connection)
             yield 0
@@ -119,8 +115,7 @@ def phase(ws, connection, load):
             ws.errno = error.errno
             connection.shut()
     ws._deadline = limit
-    ws._at = at
     ws.errno = None
     if ws._options[_RECONNECT]:
-        ws._addresses = found
+        ws._addresses = found[at:] + found[:at]
     connection.phase = "tls" if connection.target[0] else "request"

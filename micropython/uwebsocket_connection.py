@@ -10,11 +10,11 @@ from os import urandom
 
 from micropython import const
 from utime import ticks_diff, ticks_ms
-from uwebsocket_protocol import header, mask, widen
+from uwebsocket_protocol import header, mask
 
 _BODY = const(16)  # where the payload begins in the scratch buffer
 _SMALL = const(128)  # payload bytes that the scratch buffer holds: any control frame
-_WIDTH = const(484)  # bytes that are masked at once: what a write sends is a multiple, a TCP segment three of them
+_WIDTH = const(484)  # bytes that are masked at once: what a write sends is a multiple
 
 # First bytes of control frames: FIN and the opcode (RFC 6455 5.5)
 _CLOSE = const(0x88)
@@ -54,8 +54,6 @@ class Connection:
         self.buffer = self.scratch = None
         self.room = 0  # payload bytes of one write
         self.start = self.end = 0
-        self.width = 0  # how many bytes are masked at once
-        self.wide = None  # and with what
         self.more = False  # a part of the frame is not in the buffer yet
         self.torn = False  # a part of it is out, or in TLS: the rest must follow, or nothing at all
         self.unsure = False  # a write has begun whose end is not known
@@ -120,24 +118,19 @@ class Connection:
         buffer = self.buffer
         if not done:
             key = urandom(4)
-            width = n + 3 & ~3
-            if width > _WIDTH:
-                width = (n + _WIDTH - 1) // _WIDTH * _WIDTH
             room = self.room if n > _SMALL else 0
             while room:
                 try:
-                    buffer = bytearray(_BODY + min(width, room))
+                    buffer = bytearray(_BODY + min((n + _WIDTH - 1) // _WIDTH * _WIDTH if n > _WIDTH else n + 3, room))
                     break
                 except MemoryError:
                     room = _WIDTH if room > _WIDTH else 0
-            self.width = width = min(width, len(buffer) - _BODY, _WIDTH)
-            self.wide = widen(key, width)
             start = header(buffer, first, n, key)
             self.buffer = buffer
         n = min(n - done, len(buffer) - _BODY)
         if n:
             buffer[_BODY : _BODY + n] = view[done : done + n]
-            mask(buffer, n, self.wide, self.width)
+            mask(buffer, n)
         done += n
         self.more = done < len(view)
         self.start = start
@@ -172,7 +165,6 @@ class Connection:
                 return True
             self.torn = False
             self.buffer = self.scratch
-            self.wide = None
             if self.ended or not control:
                 break
             if self.pong is not None:

@@ -8,12 +8,8 @@ Compile it for the board's own instruction set (`mpy-cross -march=...`) and put 
 import micropython
 
 
-def widen(key, width):
-    """Prepare a masking key for `mask`: it needs nothing but the key in the scratch buffer."""
-
-
 @micropython.viper
-def mask(scratch: ptr8, n: int, wide: object, width: int):  # noqa: F821
+def mask(scratch: ptr8, n: int):  # noqa: F821
     """Mask the `n` bytes from byte 16 of `scratch`, in place; the key is in bytes 12 to 15.
 
     Up to 3 bytes after them are changed too. It works on the scratch buffer alone, in whole words: a payload

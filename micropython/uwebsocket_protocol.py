@@ -38,40 +38,31 @@ _READ_CONTROL = const(2)
 _READ_WHOLE = const(3)  # the first frame of a message, straight into the message
 _READ_PART = const(4)  # a later fragment, or a message that is handed over in pieces
 
+_WIDTH = const(484)  # bytes that are masked at once: three times that and a header fill a TCP segment
+
 try:
-    from uwebsocket_mask import mask, widen
+    from uwebsocket_mask import mask
 except Exception:  # absent, no room for it, made for another chip, or no machine code here
 
-    def widen(key, width):
-        """Prepare a masking key for `mask`.
-
-        `key`: 4 bytes; `width`: how many bytes are masked at once, a multiple of 4.
-        Returns the key as one integer of so many bytes, or `None` without memory for it.
-        """
-        try:
-            return int.from_bytes(key * (width >> 2), "little")
-        except MemoryError:
-            return None
-
-    def mask(scratch, n, wide, width):
+    def mask(scratch, n):
         """Mask the `n` bytes from byte 16 of `scratch`, in place (RFC 6455 5.3); the key is in bytes 12 to 15.
 
-        `wide`: what `widen` returned for this key and `width`. What follows up to a multiple of `width` is
-        changed too. Whole integers are many times as fast as a loop over bytes, and need 3 bytes of heap
-        a byte; without that memory the loop does it.
+        Whole integers are many times as fast as a loop over bytes, and need 4 bytes of heap a byte; without
+        that memory the loop does it. What follows up to a multiple of 4, in more than 484 bytes up to a multiple of
+        them, is changed too.
         """
         i = _BODY
-        end = i + n
+        n += i
         try:
             view = memoryview(scratch)
-            while i < end:
-                scratch[i : i + width] = (int.from_bytes(view[i : i + width], "little") ^ wide).to_bytes(
-                    width, "little"
-                )
+            width = min(n - i + 3 & ~3, _WIDTH)
+            key = int.from_bytes(bytes(view[12:_BODY]) * (width >> 2), "little")
+            while i < n:
+                scratch[i : i + width] = (int.from_bytes(view[i : i + width], "little") ^ key).to_bytes(width, "little")
                 i += width
-        except (MemoryError, TypeError):  # None for a key
+        except MemoryError:
             pass
-        while i < end:
+        while i < n:
             scratch[i] ^= scratch[12 + (i & 3)]
             i += 1
 

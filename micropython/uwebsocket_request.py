@@ -16,12 +16,6 @@ _PROTOCOLS = const(1)  # index of the option, see KEYS in uwebsocket_config
 _SEGMENT = const(1452)  # the most that one write takes, as in uwebsocket_client
 _LEAST = const(256)
 
-_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 1.3
-
-# The headers of every request but for Host, which the user's override
-_DEFAULTS = (b"User-Agent: uwebsocket_client\r\n",)
-_OWN = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
-
 
 def _view(text):
     # The bytes of a str or bytes, without a copy where the interpreter can.
@@ -29,22 +23,6 @@ def _view(text):
         return memoryview(text)
     except TypeError:
         return memoryview(text.encode())
-
-
-def _path(url, start):
-    # Path and query of the URL, percent-encoded, in pieces.
-    url = _view(url)
-    i = start
-    if i == len(url) or url[i] != 0x2F:
-        yield b"/"
-    while i < len(url) and url[i] != 0x23:
-        c = url[i]
-        if c > 0x7E or c in b"^`{|}":
-            yield url[start:i]
-            yield b"%%%02X" % c
-            start = i + 1
-        i += 1
-    yield url[start:i]
 
 
 def offers(headers, protocols):
@@ -65,17 +43,30 @@ def request(url, target, headers, protocols, key):
     tls, host, port, start, authorization = target
     names = [name.lower().encode() for name in headers]
     yield b"GET "
-    yield from _path(url, start)
+    # path and query, percent-encoded
+    url = _view(url)
+    i = start
+    if i == len(url) or url[i] != 0x2F:
+        yield b"/"
+    while i < len(url) and url[i] != 0x23:
+        c = url[i]
+        if c > 0x7E or c in b"^`{|}":
+            yield url[start:i]
+            yield b"%%%02X" % c
+            start = i + 1
+        i += 1
+    yield url[start:i]
     yield b" HTTP/1.1\r\n"
     if b"host" not in names:
         yield b"Host: [%s]" % host if b":" in host else b"Host: " + host
         if port != (443 if tls else 80):
             yield b":%d" % port
         yield b"\r\n"
-    for line in _DEFAULTS:
+    # the headers of every request, which the user's override
+    for line in (b"User-Agent: uwebsocket_client\r\n",):
         if line[: line.find(b":")].lower() not in names:
             yield line
-    yield _OWN
+    yield b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
     yield key
     yield b"\r\n"
     if authorization and b"authorization" not in names:
@@ -144,7 +135,7 @@ def phase(ws, connection, load):
                 n = 0
     yield from _write(connection, buffer, n)
     connection.headers = None
-    connection.target = b2a_base64(sha1(key + _GUID).digest())[:-1], protocols
+    connection.target = b2a_base64(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())[:-1], protocols
     connection.phase = "reply"
     connection.doing = "time-out: reply"
     connection.pending = False
