@@ -89,11 +89,12 @@ _POLLHUP = const(16)
 
 # Where this module was imported from, and whether what is loaded later stays in memory. Firmware for the ESP8266
 # does not tell (it has no __file__ in any version), so the path is searched as the import has done.
-_folders = ()
+_folders = (".frozen", ".frozen")
+frozen = None
 keep = True
 for name in path:
     if name == ".frozen":
-        _folders = (name,)  # frozen modules go before those in later folders, and cannot be seen
+        frozen = name  # frozen modules go before those in later folders, and cannot be seen
         continue
     if name[:1] != "/":
         name = (os.getcwd().rstrip("/") + "/" + name).rstrip("/")
@@ -105,19 +106,20 @@ for name in path:
             pass
     else:
         continue
-    _folders += (name,)
+    _folders = (frozen or name, name)
     # Compiled code goes where there is little room: an ESP8266, or what stands in for one.
     keep = keep == ".py" or name[:4] == "/rom" or platform == "esp32"
     break
 else:
     keep = True
 
+path[0:0] = _folders
 try:
-    path[0:0] = _folders
     from uwebsocket_connection import Connection
     from uwebsocket_protocol import receiver, utf8
 finally:
-    del path[: len(_folders)]
+    path.pop(0)
+    path.pop(0)
 
 # The statuses of what the network raises, less 100, by errno. The numbers differ by port; ENETUNREACH (101, on the
 # ESP32 114) and EPIPE (32) have no names.
@@ -135,7 +137,10 @@ for name in (
 ):
     _statuses[name[0]] = name[1]
 
+_NETWORK = (OSError, EOFError, ValueError)  # what the network stack raises; made once, for to make it takes heap
+
 _loading = None  # the module that is being loaded; meanwhile no client is polled
+_board = None  # the module that serves clients in the background, once it is loaded
 
 
 def load(name, keep=keep):
@@ -144,7 +149,7 @@ def load(name, keep=keep):
     `name`: `str`; `keep`: whether it stays in memory. Where memory is short it does not: hold it only while it is
     needed. Raises `OSError(EALREADY)` where the interrupted program is loading the same, `ImportError`, `MemoryError`.
     """
-    global _loading
+    global _loading, _board
     name = "uwebsocket_" + name
     before = _loading
     if name == before:
@@ -153,22 +158,23 @@ def load(name, keep=keep):
         return modules[name]
     # After a collection the module goes to the low end of the heap, where its names stay, not amid the free room.
     gc.collect()
-    n = 0
     gone = name  # a module that is half loaded must not stay
+    path[0:0] = _folders
     try:
         _loading = name
-        path[0:0] = _folders
-        n = len(_folders)
         module = __import__(name)
         gone = None if keep else name
+        if name == "uwebsocket_board":
+            _board = module
         return module
     finally:
-        # no jump, at which Ctrl-C could come, before all is as it was
-        del path[:n]
-        modules.pop(gone, None)
+        # No jump, at which Ctrl-C could come, before all is as it was, and nothing that needs the heap.
         _loading = before
-        if not before and "uwebsocket_board" in modules:
-            modules["uwebsocket_board"].wake()
+        modules.pop(gone, None)
+        path.pop(0)
+        path.pop(0)
+        if not before and _board:
+            _board.wake()
 
 
 class WebSocketClient:
@@ -400,8 +406,8 @@ class WebSocketClient:
                 connection.wait(connection.mask(), 0)  # for poll(), which goes on waiting
         elif self._asked or self._ended or self._unmade or connection is not None and connection.ready:
             self._asked = False
-            if "uwebsocket_board" in modules:
-                modules["uwebsocket_board"].wake()
+            if _board:
+                _board.wake()
             elif self._options[_BACKGROUND] is not False and hasattr(machine, "Timer"):
                 try:
                     schedule(WebSocketClient.serve, self)
@@ -412,19 +418,21 @@ class WebSocketClient:
 
     def _open(self):
         # Begins an attempt.
+        state = self._state
         try:
             self._enter(_OPENING)
             self.close_code = 1006
             self.close_reason = ""
             self.protocol = self.http_status = self.errno = self.error = None
-            load("url").begin(self, load, Connection)
-            if self._noted is None and not _loading:  # else the next poll() goes on
+            self._connection = connection = Connection()
+            if not _loading:  # else the next poll() begins
                 self._run()
-            if self._connection is not None:
-                self._connection.ready = True  # the background looks at once, for nothing may come
+            connection.ready = True  # the background looks at once, for nothing may come
         except MemoryError as error:
             self._lost(error)
         except BaseException:
+            if self._connection is None and self._state == _OPENING:
+                self._state = state  # it has not begun
             self._end(-199)
             raise
 
@@ -612,7 +620,7 @@ class WebSocketClient:
         except BaseException as error:
             if self._connection is not connection:
                 raise
-            if isinstance(error, (OSError, ValueError)):
+            if isinstance(error, _NETWORK):
                 self._lost(error, True)
                 if end is not None:
                     raise OSError(errno.ENOTCONN, "send")
@@ -674,10 +682,12 @@ class WebSocketClient:
                 if self._connection is connection and self._left() <= 0:
                     self._due(connection)
                 self._owner = _METHOD
-        except BaseException:
+        except BaseException as error:
+            short = isinstance(error, MemoryError)
             if self._owner == _CRITICAL:
-                self._end(-199)
-            raise
+                self._end(-101 if short else -199)
+            if not short or self._owner < _METHOD:
+                raise
         return self._state != _CLOSED or self._ended is not None or self._unmade > 0
 
     def _tell(self):
@@ -711,10 +721,8 @@ class WebSocketClient:
         state = self._state
         if state == _WAITING:
             # no attempt while the Wi-Fi is down
-            board = modules.get("uwebsocket_board")
-            if board and not board.link_is_up():
-                self._deadline = ticks_add(ticks_ms(), _WIFI_MS)
-            else:
+            self._deadline = ticks_add(ticks_ms(), _WIFI_MS)
+            if not _board or _board.link_is_up():
                 self._open()
         elif state == _OPENING:
             self._run()  # it may have another address to try
@@ -776,13 +784,17 @@ class WebSocketClient:
                     while connection.read(connection.scratch, 0, _SCRATCH):
                         pass
             return handled
-        except (MemoryError, OSError, EOFError, ValueError) as error:
+        except MemoryError as error:
             if self._owner < _METHOD:
                 raise  # it is a handler's
-            if isinstance(error, MemoryError) and self._state == _OPEN:
+            if self._state == _OPEN:
                 self._fail(-8)
             else:
                 self._lost(error)
+        except _NETWORK as error:
+            if self._owner < _METHOD:
+                raise
+            self._lost(error)
         return True
 
     def _take(self, connection, event):
@@ -831,4 +843,4 @@ if not keep:
     for name in ("url", "connect", "request", "reply"):
         load(name)
     gc.collect()
-del keep, name
+del frozen, keep, name

@@ -6,8 +6,9 @@ Loaded when the URL is taken apart, and let go again, see `uwebsocket_url`.
 
 import errno
 import gc
-from sys import modules, platform
+from sys import platform
 
+import machine
 import uselect
 import usocket
 from micropython import const
@@ -50,7 +51,7 @@ def phase(ws, connection, load):
         yield connection.target
         return
     connection.doing = "time-out: DNS"
-    board = modules.get("uwebsocket_board")
+    board = load("board", True) if hasattr(machine, "Timer") else None  # a PC has none
     found = _addresses(ws, board, connection.target[1].decode(), connection.target[2])
     if isinstance(found, int):
         yield found

@@ -45,7 +45,7 @@ class Connection:
         self.held = False  # axTLS must read before it can write
         self.budget = 0  # bytes that may be read in this poll()
         # Opening
-        self.phase = None  # the next module that takes part in it
+        self.phase = "url"  # the next module that takes part in it
         self.doing = None  # in words, for a time-out
         self.shaking = False  # hands, for TLS
         self.target = self.headers = None  # what one phase hands to the next
@@ -80,10 +80,14 @@ class Connection:
 
     def wait(self, flags, timeout_ms):
         """Wait for flags; `ready` is then whether any came. Takes no heap when they are those of the last time."""
+        poller = self.poller
+        pollable = self.pollable
+        if poller is None:  # a callback has just ended the connection
+            return
         if flags != self.flags:
             self.flags = flags
-            self.poller.modify(self.pollable, flags)
-        for _ in self.poller.ipoll(timeout_ms):
+            poller.modify(pollable, flags)
+        for _ in poller.ipoll(timeout_ms):
             self.ready = True
 
     def read(self, buffer, start, n):

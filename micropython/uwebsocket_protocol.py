@@ -235,8 +235,15 @@ def receiver(read, handlers, max_message):
             got = 0
             if code & _CONTROL:
                 stage = _READ_CONTROL
-                buffer = bytearray(rest)
                 want = rest
+                try:
+                    buffer = _allocate(bytearray, rest)
+                except MemoryError:
+                    if code != _CLOSE:
+                        yield -8
+                        return
+                    buffer = b""  # it ends the connection without its payload too
+                    want = 0
                 continue
             if code:
                 opcode = code

@@ -17,6 +17,8 @@ _HEADERS = const(0)
 _RECONNECT_MIN = const(10)
 _RECONNECT_MAX = const(11)
 
+_HANDLER = const(2)  # an owner, as in uwebsocket_client
+
 
 def parse_url(url):
     """Take a WebSocket URL apart (RFC 6455 3, RFC 3986 3).
@@ -93,24 +95,30 @@ def parse_url(url):
     return tls, host, port, start, authorization
 
 
-def begin(ws, load, make):
-    """Make the connection object of an attempt: with the parts of the URL, the user's headers, and in the background.
+def phase(ws, connection, load):
+    """Begin an attempt: in the background, with the user's headers and the parts of the URL.
 
-    `ws`: the client; `load`: its way to a module; `make`: the class. Raises what a `headers` function raises, and
-    `ValueError` for one that returns other headers than `config()` takes, or for a timer that the board does not have.
+    Raises what a `headers` function raises, and `ValueError` for one that returns other headers than `config()` takes,
+    or for a timer that the board does not have; the attempt has then ended with -199.
     """
-    connection = make()
-    ws._connection = connection
-    connection.phase = "connect"
     # At random between reconnect_min_ms and a limit that doubles with each attempt, up to reconnect_max_ms.
     least = ws._options[_RECONNECT_MIN]
     ws._tries = min(ws._tries + 1, 29)
     most = min(max(least, 1) << ws._tries, ws._options[_RECONNECT_MAX])
     connection.pause_ms = least + ((most - least) * urandom(1)[0] >> 8)
-    if hasattr(machine, "Timer"):  # a PC has none
-        load("board", True).start(ws)
-    headers = ws._options[_HEADERS]
-    if callable(headers):
-        headers = load("config").check_headers(headers())
-    connection.headers = headers or {}
+    connection.phase = "connect"
+    owner = ws._owner
+    ws._owner = _HANDLER  # what is raised now is the program's, which may call the client as in a handler
+    try:
+        if hasattr(machine, "Timer"):  # a PC has none
+            load("board", True).start(ws)
+        connection.headers = headers = ws._options[_HEADERS] or {}
+        if callable(headers):
+            connection.headers = load("config").check_headers(headers())
+    except MemoryError:
+        ws._end(-101)
+    except BaseException:
+        ws._end(-199)
+        raise
+    ws._owner = owner
     connection.target = parse_url(ws._url)
