@@ -4,7 +4,7 @@
 axTLS has one buffer for both directions, so what it writes destroys what it has decrypted or half
 read; it does not tell what it has of either, waits in a busy loop when it cannot write, and takes
 any time-out for the end. So it gets TCP through a gate, which tells where records end, lets none
-begin before a write, and waits in axTLS's place.
+begin before a write, and keeps what finds no room.
 """
 
 import errno
@@ -13,14 +13,13 @@ import io
 
 import uselect
 from micropython import const
-from utime import ticks_add, ticks_diff, ticks_ms
+from utime import ticks_diff, ticks_ms
 
-# Indices of the options, see KEYS in uwebsocket_config
-_SEND_TIMEOUT = const(4)
-
-_FREE = const(14336)  # bytes that the handshake needs, unchecked by axTLS
+# Bytes that a handshake needs, which axTLS does not check: 16 KB with RSA keys of more than 2048 bits
+_FREE = const(16384)
 _BLOCK = const(5400)  # of them in one piece
 _PIECE = const(128)
+_LWIP_WAITED_MS = const(9000)
 
 
 class _Gate(io.IOBase):
@@ -30,11 +29,12 @@ class _Gate(io.IOBase):
         self.raw = raw
         self.poller = uselect.poll()
         self.poller.register(raw)
-        self.deadline = deadline  # of what waits, in ticks
-        self.waits = True  # reads wait
+        self.deadline = deadline  # of the handshake, in ticks
+        self.waits = True  # during the handshake, which cannot go on without what it asks for
         self.shut = False  # no record may begin
         self.inside = False  # a record has begun
         self.body = False  # and its header is complete
+        self.rest = b""  # what axTLS has written and TCP not taken
         self.error = None
 
     def wait(self, flags):
@@ -73,68 +73,80 @@ class _Gate(io.IOBase):
             return -errno.ECONNRESET
         try:
             while True:
-                n = self.raw.write(buffer)
+                n = None if self.rest else self.raw_write(buffer)
                 if n is not None:
                     return n
+                if not self.waits:
+                    # all of it is taken, for axTLS would turn for ever; flush() goes on
+                    self.rest += bytes(buffer)
+                    return len(buffer)
                 if not self.wait(uselect.POLLOUT):
                     break
         except OSError as error:
             self.error = error
+        except MemoryError:
+            self.error = OSError(errno.ENOMEM, "")
         return -errno.ECONNRESET
+
+    def raw_write(self, buffer):
+        began = ticks_ms()
+        n = self.raw.write(buffer)
+        if n and ticks_diff(ticks_ms(), began) > _LWIP_WAITED_MS:
+            # lwIP had no memory: it waits 10 s, drops the data and says that it is out
+            raise OSError(errno.ENOMEM, "")
+        return n
+
+    def flush(self):
+        # Writes what TCP had no room for; whether all of it is out.
+        while self.rest:
+            n = self.raw_write(self.rest)
+            if not n:
+                return False
+            self.rest = self.rest[n:]
+        return True
 
     def ioctl(self, request, argument):
         return 0
 
 
 class AxTLS:
-    """The client's end of a TLS connection, both as its socket and as its poll object.
+    """The client's end of a TLS connection, with the methods of a socket.
 
-    `ws`: the client, with the raw socket; `wrap(raw)` makes the `SSLSocket`, with its handshake.
+    `ws`, `connection`: the client and its connection, with the raw socket; `wrap(raw)` makes the `SSLSocket`, with
+    its handshake.
     """
 
-    def __init__(self, ws, wrap):
+    def __init__(self, ws, connection, wrap):
         gc.collect()
         if hasattr(gc, "mem_free") and gc.mem_free() < _FREE:
+            ws.error = "too little memory for TLS"
             raise MemoryError
         bytearray(_BLOCK)  # raises MemoryError, where axTLS would crash
         gc.collect()
-        self._raw = ws._sock
-        self._poller = ws._poller
-        self._mask = 0  # what the client waits for
-        self._timeout = ws._options[_SEND_TIMEOUT]
+        self._connection = connection
+        self._raw = connection.raw
         self._kept = b""  # decrypted, not yet asked for
-        self._full = False  # the last read gave all that was asked: there may be more
+        self._owed = 0  # bytes that axTLS has taken, and TCP not yet
         self._gate = gate = _Gate(self._raw, ws._deadline)
         try:
             # the SSLSocket's own flag stays "blocking": a read then goes on until the gate has nothing
             self._sock = wrap(gate)
         except OSError as error:
             if gate.error and gate.error.errno == errno.ETIMEDOUT:
-                ws._status = -18
+                connection.status = -18
+                ws.error = connection.doing
             gate.error = error  # for the finaliser, which would write
             raise
         gate.waits = False
-
-    def modify(self, sock, flags):
-        """Have `ipoll` wait for other flags."""
-        self._mask = flags
-
-    def ipoll(self, timeout_ms):
-        """Wait like `poll.ipoll`; what axTLS has decrypted counts as POLLIN."""
-        if self._kept or self._full:
-            return ((self, uselect.POLLIN),)
-        # room to write is of no use before the rest of a record has come
-        self._poller.modify(self._raw, uselect.POLLIN | uselect.POLLHUP if self._gate.inside else self._mask)
-        return self._poller.ipoll(timeout_ms)
 
     def _take(self, buffer, n):
         try:
             k = self._sock.readinto(buffer, n)
         except OSError as error:  # also the number of an alert, which is no errno
             raise ValueError(error)
-        self._full = k == n
         if k == 0 and self._gate.error:
             raise self._gate.error
+        self._connection.held = False
         return k
 
     def readinto(self, buffer, n=None):
@@ -162,8 +174,17 @@ class AxTLS:
         return line
 
     def write(self, buffer, start, n):
-        """Write `n` bytes from `start`; their number, 0 for a dead session, `None` for not yet."""
+        """Write `n` bytes from `start`; their number, or 0 for a dead session.
+
+        `None` for not yet: the same bytes must then be given again.
+        """
         gate = self._gate
+        if self._owed:
+            if not gate.flush():
+                return None
+            k = self._owed
+            self._owed = 0
+            return k
         gate.shut = True
         try:
             # what is decrypted, or half read, must be out of the way
@@ -173,14 +194,18 @@ class AxTLS:
                 k = self._take(piece, _PIECE)
                 if k:
                     self._kept += piece[:k]
+                    self._connection.ready = True
         finally:
             gate.shut = False
         if gate.inside:
+            self._connection.held = True
             return None
-        gate.deadline = ticks_add(ticks_ms(), self._timeout)
         k = self._sock.write(buffer, start, n)
         if k == 0 and gate.error:
             raise gate.error
+        if gate.rest:
+            self._owed = k
+            return None
         return k
 
     def close(self):

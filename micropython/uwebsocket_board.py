@@ -1,11 +1,12 @@
 # uwebsocket_board: clients in the background of a board. MIT licence, see LICENSE.
 """What only a board has: a timer, a scheduler, a socket that calls back, Wi-Fi.
 
-Imported by the first `connect()` where `machine` has a `Timer`. The timer and the socket callback
-are hints, both may be lost: each only schedules a `poll()` of all clients that run in the
+Imported by the first `connect()` where `machine` has a `Timer`, and kept. The timer and the socket callback
+are hints, both may be lost: each only schedules a `serve()` of all clients that run in the
 background, and one that comes while a client is busy does nothing.
 """
 
+import errno
 import sys
 
 import machine
@@ -18,15 +19,30 @@ _BACKGROUND = const(13)
 _TIMER = const(14)
 
 _PERIOD_MS = const(50)
+_LOST_MS = const(1000)  # without a tick for so long, and for 4 periods, the timer is taken away
 
 _clients = ()  # those that run in the background and are not closed
 _timer = None
+_number = None  # which timer was asked for
 _period = 0
+_ticked_ms = 0
 _scheduled = False
 
 
 def link_is_up():
-    """Return False where a Wi-Fi station is in use without a link, and no access point instead."""
+    """Return False where the network has no link: a Wi-Fi station without one, and no access point instead."""
+    if sys.platform == "esp32":
+        # To ask for the station would start the Wi-Fi driver, on a board with Ethernet too. But without a link lwIP
+        # refuses to send anything: an empty datagram to an address for documentation (RFC 5737), port 9 (discard).
+        try:
+            sock = usocket.socket(usocket.AF_INET, usocket.SOCK_DGRAM)
+            try:
+                sock.sendto(b"", ("192.0.2.1", 9))
+            finally:
+                sock.close()
+        except OSError as error:
+            return error.errno not in (errno.EHOSTUNREACH, 114)  # 114: ENETUNREACH
+        return True
     try:
         import network
 
@@ -38,73 +54,111 @@ def link_is_up():
     return True
 
 
-def _start_timer(period, number):
-    global _timer, _period
-    if _timer is not None:
-        if period < _period:
-            _timer.init(period=period, mode=machine.Timer.PERIODIC, callback=wake)
-            _period = period
-        return
+def _tick(_):
+    global _ticked_ms
+    _ticked_ms = ticks_ms()
+    wake()
+
+
+def _init_timer():
+    global _ticked_ms
+    _ticked_ms = ticks_ms()
+    _timer.init(period=_period, mode=machine.Timer.PERIODIC, callback=_tick)
+
+
+def _start_timer(number):
+    global _timer, _number
     # Virtual timers come with MicroPython 1.29 on the ESP32; before, the hardware timers are
     # tried from the last, the C3 has two. The ESP8266 takes any number.
     for one in (-1, 3, 2, 1, 0) if number is None else (number,):
         try:
-            timer = machine.Timer(one)
-            timer.init(period=period, mode=machine.Timer.PERIODIC, callback=wake)
-        except ValueError:
-            pass
-        else:
-            _timer = timer
-            _period = period
+            _timer = machine.Timer(one)
+            _number = number
+            _init_timer()
             return
+        except ValueError:
+            _timer = None
     raise ValueError("config: this board has no timer {}".format(number))
 
 
-def _forget(ws):
-    # a tuple, for a handler may change it while _serve() goes through it
-    global _clients
-    _clients = tuple([other for other in _clients if other is not ws])
+def _stop_timer():
+    global _timer
+    if _timer is not None:
+        _timer.deinit()
+        _timer = None
+
+
+def _wanted(ws):
+    # The period in ms of the timer that a client wants, 0 for none. A Timer of the ESP8266 is not stopped by a soft
+    # reset and then writes into memory that is in other use (all versions), so there the socket callback alone
+    # serves unless a period was given.
+    period = ws._options[_BACKGROUND]
+    if period is True:
+        return 0 if sys.platform == "esp8266" else _PERIOD_MS
+    return period
+
+
+def _adjust():
+    # Starts, stops or changes the timer for the clients that there are.
+    global _period
+    period = 0
+    number = None
+    for ws in _clients:
+        wanted = _wanted(ws)
+        if wanted and not 0 < period <= wanted:
+            period = wanted
+        if wanted and ws._options[_TIMER] is not None:
+            number = ws._options[_TIMER]
+    if not period:
+        _period = 0
+        _stop_timer()
+        return
+    changed = period != _period
+    _period = period
+    if _timer is not None and number is not None and number != _number:
+        _stop_timer()
+    if _timer is None:
+        _start_timer(number)
+    elif changed or ticks_diff(ticks_ms(), _ticked_ms) > max(_LOST_MS, 4 * _period):
+        _init_timer()  # the program may have used and stopped the same timer
 
 
 def start(ws):
-    """Let the client `ws` run in the background if it is configured so.
+    """Let the client `ws` run in the background if it is configured so, else no longer.
 
-    Returns whether the network can be used: False while the Wi-Fi is down.
     Raises `ValueError` for a timer that the board does not have.
     """
     global _clients
-    _forget(ws)
-    period = ws._options[_BACKGROUND]
-    if period is not False:
-        # A Timer of the ESP8266 is not stopped by a soft reset and then writes into memory that
-        # is in other use, so there the socket callback alone serves unless a period was given.
-        if sys.platform != "esp8266" or period is not True:
-            _start_timer(_PERIOD_MS if period is True else period, ws._options[_TIMER])
-        _clients += (ws,)
-    return link_is_up()
+    before = _clients
+    clients = tuple([other for other in before if other is not ws])
+    if ws._options[_BACKGROUND] is not False:
+        clients += (ws,)
+    _clients = clients
+    try:
+        _adjust()
+    except ValueError:
+        _clients = tuple([other for other in clients if other is not ws])
+        raise
 
 
-def watch(ws):
-    """Let the data of the new socket of `ws` wake the background, where the port can.
+def watch(ws, connection):
+    """Let the data of the new socket of `connection` wake the background, where the port can.
 
     Without a timer nothing would tell that TCP is connected, so this waits for it, at most
-    `connect_timeout_ms`. Returns whether it did.
+    until the deadline of the client.
     """
     if ws not in _clients:
-        return False
+        return
     try:
-        ws._sock.setsockopt(usocket.SOL_SOCKET, 20, wake)
+        connection.raw.setsockopt(usocket.SOL_SOCKET, 20, wake)
     except (AttributeError, OSError, TypeError, ValueError):
         pass
-    if _timer is not None:
-        return False
-    for _ in ws._poller.ipoll(max(0, ticks_diff(ws._deadline, ticks_ms()))):
-        pass
-    return True
+    if _timer is None:
+        connection.wait(connection.mask(), max(0, ticks_diff(ws._deadline, ticks_ms())))
 
 
 def wake(_=None):
-    """Have all clients polled soon. May be called from an interrupt."""
+    """Have all clients served soon. May be called from an interrupt."""
     global _scheduled
     if _clients and not _scheduled:
         _scheduled = True
@@ -115,16 +169,17 @@ def wake(_=None):
 
 
 def _serve(_):
-    global _scheduled, _timer
+    global _clients, _scheduled
     _scheduled = False
+    ended = False
     for ws in _clients:
         try:
-            alive = ws.poll()
+            alive = ws.serve()
         except BaseException as error:
             sys.print_exception(error)
             alive = True
-        if not alive:
-            _forget(ws)
-    if not _clients and _timer is not None:
-        _timer.deinit()
-        _timer = None
+        ended = ended or not alive
+    if ended:
+        _clients = tuple([ws for ws in _clients if ws._state or ws._ended or ws._unmade])
+    if ended or _timer is not None and ticks_diff(ticks_ms(), _ticked_ms) > max(_LOST_MS, 4 * _period):
+        _adjust()

@@ -1,35 +1,51 @@
 # uwebsocket_client: a WebSocket client for MicroPython. MIT licence, see LICENSE.
 """NodeMCU's `websocket` module for MicroPython: RFC 6455, events, status codes.
 
-import uwebsocket_client as websocket
+    import uwebsocket_client as websocket
 
-ws = websocket.createClient()
-ws.on("receive", lambda ws, message, opcode: print(message))
-ws.on("close", lambda ws, status: print("closed", status))
-ws.connect("ws://192.168.1.10:8080/")
-while ws.poll(1000): pass       # a board does this by itself, in the background
+    ws = websocket.createClient()
+    ws.on("receive", lambda ws, message, opcode: print(message))
+    ws.on("close", lambda ws, status: print("closed", status))
+    ws.connect("ws://192.168.1.10:8080/")
+    while ws.poll(1000): pass       # a board does this by itself, in the background
 """
 
 import errno
 import gc
-from os import urandom
-from sys import modules
+import os
+from sys import modules, path, platform
 
-from micropython import const
+import machine
+from micropython import const, schedule
 from utime import sleep_ms, ticks_add, ticks_diff, ticks_ms
-from uwebsocket_protocol import header, mask, receiver, utf8, widen
 
 TEXT = 1
 BINARY = 2
 
+# Opcodes (RFC 6455 5.2) and the bit that ends a message
+_CONTINUATION = const(0)
+_CLOSE = const(8)
+_PING = const(9)
+_PONG = const(10)
+_FIN = const(0x80)
+_OPCODE = const(0x0F)
+
+# What the tasks yield beside opcodes: a piece of a message, its last piece; a header of the reply
+_PART = const(0x10)
+_LAST = const(0x30)
+_HEADER = const(5)
+
 # Indices of the options, see KEYS in uwebsocket_config
+_CONNECT_TIMEOUT = const(2)
 _CLOSE_TIMEOUT = const(3)
 _SEND_TIMEOUT = const(4)
 _PING_INTERVAL = const(5)
 _PING_LIMIT = const(6)
 _MAX_MESSAGE = const(7)
 _RECONNECT = const(9)
+_RECONNECT_MIN = const(10)
 _RECONNECT_MAX = const(11)
+_BACKGROUND = const(13)
 
 # States
 _CLOSED = const(0)
@@ -40,31 +56,125 @@ _BROKEN = const(4)  # writing has failed: what the server sent before, above all
 _ENDING = const(5)  # what comes is thrown away until the server closes TCP
 _WAITING = const(6)  # for the time of the next attempt
 
-_SMALL = const(128)  # payload bytes that the scratch buffer holds: any control frame
-_LARGE = const(512)  # the most that goes out in one write, 6 segments in lwIP's send buffer
-_BODY = const(16)  # where the payload begins in the scratch buffer
+# Which states may follow each state, a bit for each
+_MAY_FOLLOW = bytes(
+    (
+        1 << _OPENING,  # closed
+        1 << _OPEN | 1 << _CLOSED | 1 << _WAITING,  # opening
+        1 << _CLOSING | 1 << _BROKEN | 1 << _ENDING | 1 << _CLOSED | 1 << _WAITING,  # open
+        1 << _ENDING | 1 << _CLOSED,  # closing
+        1 << _CLOSED | 1 << _WAITING,  # broken
+        1 << _CLOSED | 1 << _WAITING,  # ending
+        1 << _OPENING | 1 << _CLOSED,  # waiting
+    )
+)
+
+# Who is inside the client. A callback of a timer, a pin or the background may come at any jump of
+# the byte code, and call any method.
+_NOBODY = const(0)
+_WAIT = const(1)  # poll() waits: callbacks may send and close
+_HANDLER = const(2)  # a handler runs: it may, too, but not wait
+_METHOD = const(3)  # a method is half-way: all others are refused, or noted
+_CRITICAL = const(4)  # poll() is, and an exception, Ctrl-C above all, ends the connection
+
+_SCRATCH = const(144)  # bytes of the scratch buffer
 _BUDGET = const(16384)  # bytes that one poll() reads before it looks at the clock
-_READ_COST = const(64)  # what a read counts beside its bytes
+_NEVER = const((1 << 29) - 1)  # ping_interval_ms, and the range of ticks_add
+_SLICE = const(500)  # ms of one wait: a callback may have given the connection another deadline meanwhile
+_WIFI_MS = const(500)  # between two looks at the Wi-Fi
 
-_NEVER = const((1 << 29) - 1)  # of ping_interval_ms
-_CRITICAL = const(2)  # of _busy: an exception now, Ctrl-C above all, ends the connection
+_POLLIN = const(1)
+_POLLOUT = const(4)
+_POLLHUP = const(16)
 
-_IN = const(1 | 16)  # POLLIN, POLLHUP
-_OUT = const(4 | 16)  # POLLOUT, POLLHUP
+# Where this module was imported from, and whether what is loaded later stays in memory. Firmware for the ESP8266
+# does not tell (it has no __file__ in any version), so the path is searched as the import has done.
+_folders = (".frozen", ".frozen")
+frozen = None
+keep = True
+for name in path:
+    if name == ".frozen":
+        frozen = name  # frozen modules go before those in later folders, and cannot be seen
+        continue
+    if name[:1] != "/":
+        name = (os.getcwd().rstrip("/") + "/" + name).rstrip("/")
+    for keep in (".py", ".mpy"):
+        try:
+            os.stat(name + "/uwebsocket_client" + keep)
+            break
+        except OSError:
+            pass
+    else:
+        continue
+    _folders = (frozen or name, name)
+    # Compiled code goes where there is little room: an ESP8266, or what stands in for one.
+    keep = keep == ".py" or name[:4] == "/rom" or platform == "esp32"
+    break
+else:
+    keep = True
+
+path[0:0] = _folders
+try:
+    from uwebsocket_connection import Connection
+    from uwebsocket_protocol import receiver, utf8
+finally:
+    path.pop(0)
+    path.pop(0)
+
+# The statuses of what the network raises, less 100, by errno. The numbers differ by port; ENETUNREACH (101, on the
+# ESP32 114) and EPIPE (32) have no names.
+_statuses = bytearray(b"\x63" * 129)
+for name in (
+    (errno.ENOMEM, 1),
+    (errno.ENOBUFS, 1),
+    (errno.ETIMEDOUT, 3),
+    (errno.EHOSTUNREACH, 4),
+    (114 if platform == "esp32" else 101, 4),
+    (errno.ECONNABORTED, 8),
+    (errno.ECONNRESET, 9),
+    (32, 9),
+    (errno.ECONNREFUSED, 11),
+):
+    _statuses[name[0]] = name[1]
+
+_NETWORK = (OSError, EOFError, ValueError)  # what the network stack raises; made once, for to make it takes heap
+
+_loading = None  # the module that is being loaded; meanwhile no client is polled
+_board = None  # the module that serves clients in the background, once it is loaded
 
 
-def _call(name, function=None, *args):
-    # Calls a function of a module that is needed only for a moment, and keeps nothing of it: its
-    # memory is given back, unless it had to be compiled. After a collection it goes to the low end
-    # of the heap, where its names stay, not amid the free room.
+def load(name, keep=keep):
+    """Return the module uwebsocket_<name>, from the folder of this one and no other.
+
+    `name`: `str`; `keep`: whether it stays in memory. Where memory is short it does not: hold it only while it is
+    needed. Raises `OSError(EALREADY)` where the interrupted program is loading the same, `ImportError`, `MemoryError`.
+    """
+    global _loading, _board
     name = "uwebsocket_" + name
-    if name not in modules:
-        gc.collect()
-    module = __import__(name)
-    if not module.__file__.endswith(".py"):
-        modules.pop(name)
-    if function:
-        return getattr(module, function)(*args)
+    before = _loading
+    if name == before:
+        raise OSError(errno.EALREADY, name)
+    if modules.get(name) is not None:
+        return modules[name]
+    # After a collection the module goes to the low end of the heap, where its names stay, not amid the free room.
+    gc.collect()
+    gone = name  # a module that is half loaded must not stay
+    path[0:0] = _folders
+    try:
+        _loading = name
+        module = __import__(name)
+        gone = None if keep else name
+        if name == "uwebsocket_board":
+            _board = module
+        return module
+    finally:
+        # No jump, at which Ctrl-C could come, before all is as it was, and nothing that needs the heap.
+        _loading = before
+        modules.pop(gone, None)
+        path.pop(0)
+        path.pop(0)
+        if not before and _board:
+            _board.wake()
 
 
 class WebSocketClient:
@@ -75,45 +185,35 @@ class WebSocketClient:
     `connected`: True while messages can be sent. `protocol`: the subprotocol that the server
     chose, or `None`. After a close: `close_code` and `close_reason` as the server gave them
     (1005: none given, 1006: no Close frame), `http_status` of a refused upgrade, `errno` of an
-    OS error, else `None`.
+    OS error, `error` in words where there is more to say than the status does, else `None`.
+
+    Callbacks of timers, pins and `micropython.schedule` may call any method at any moment. While the interrupted
+    program is inside a method of the same client, `send` and `connect` raise `OSError(EALREADY)`, `close` is done
+    by that method before it returns, and `poll` does nothing.
     """
 
-    # What most connections leave as it is takes no room in the client until it differs.
+    # Before the first connection; the options in the order of KEYS in uwebsocket_config
     connected = False
     close_code = 1006
     close_reason = ""
-    protocol = http_status = errno = None
-    _status = None  # what "close" will tell, once it is known
-    _pong = _close = None  # payloads of frames to be sent
-    _text = None  # of a message sent in fragments: its utf8() state, -1 for binary
-    _data = None  # the handler of the message that is handed over in pieces
-    _room = _LARGE  # payload bytes of one write
-    _ended = ()  # statuses of connections that "close" has not told yet
-    _tries = 0  # to reconnect, since a connection stood for long
-    _found = None  # the addresses of the last connection, for the next one
-
-    # The defaults, in the order of KEYS in uwebsocket_config
+    protocol = http_status = errno = error = None
     _config = (None, (), 10000, 5000, 10000, 30000, 2, None, None, False, 1000, 60000, False, True, None)
-
-    _options = _config  # of this connection
-    _state = _CLOSED
-    _busy = 0  # 1: one of the methods runs; _CRITICAL: and must not be left half-way
 
     def __init__(self):
         self._handlers = {}
-
-    def _enter(self, state):
-        # Which states may follow each state, one bit a state; then the option that limits each
-        if not b"\x42\x05\x39\x21\x01\x01\x03"[self._state] >> state & 1:
-            raise RuntimeError(state)
-        if self._state != _CLOSING:  # the time to close is counted from its first step
-            self._wait(b"\x03\x02\x05\x03\x03\x03\x03"[state])
-        self._state = state
-        self.connected = state == _OPEN
-
-    def _wait(self, n):
-        # gives the state the time of an option
-        self._deadline = ticks_add(ticks_ms(), self._options[n])
+        self._options = self._config  # of this connect()
+        self._url = None
+        self._state = _CLOSED
+        self._owner = _NOBODY
+        self._noted = None  # the Close payload of a close() that could not be done yet
+        self._asked = False  # the background could not poll meanwhile
+        self._news = False  # the background has handled something since the last poll()
+        self._connection = None  # the current one
+        self._ended = None  # the last connection whose "close" is not told: it knows the one before
+        self._unmade = 0  # attempts for which there was no memory at all, and not told either
+        self._deadline = 0  # of the state, in ticks
+        self._tries = 0  # since a connection stood for long
+        self._addresses = None  # that have served, for the next attempt
 
     # ---- what the user calls
 
@@ -121,17 +221,17 @@ class WebSocketClient:
         """Register the one handler of an event; `None` unregisters it.
 
         `event`: "connection" (called with the client), "receive" (client, message, opcode), "data"
-        (client, chunk, opcode, final), "pong" (client, payload) or "close" (client, status).
-        Raises `ValueError` for another event, `TypeError` for a handler that cannot be called.
+        (client, chunk, opcode, final), "pong" (client, payload), "header" (client, name, value) or "close"
+        (client, status). Raises `ValueError` for another event, `TypeError` for a handler that cannot be called.
         """
-        if event not in ("connection", "receive", "data", "pong", "close"):
-            _call("errors", "refuse", "event", event)
+        if event not in ("connection", "receive", "data", "pong", "header", "close"):
+            load("errors").refuse("event", event)
         if handler is None:
             self._handlers.pop(event, None)
         elif callable(handler):
             self._handlers[event] = handler
         else:
-            _call("errors", "refuse", "handler")
+            load("errors").refuse("handler")
 
     def config(self, params):
         """Change the configuration; it applies from the next `connect()` on.
@@ -140,7 +240,7 @@ class WebSocketClient:
         unknown key or a wrong value, and then changes nothing; `TypeError` for no dict;
         `ImportError` for `compression` without `uwebsocket_deflate`.
         """
-        self._config = _call("config", "update", self._config, params)
+        self._config = load("config").update(self._config, params, load)
 
     def connect(self, url):
         """Begin to connect; "connection" or "close" tells the outcome.
@@ -150,15 +250,20 @@ class WebSocketClient:
         for a URL that is no `str`.
         """
         if not isinstance(url, str):
-            _call("errors", "refuse", "url")
-        if self._state not in (_CLOSED, _WAITING):
-            raise OSError(errno.EALREADY, "connect")
-        self._url = url
-        if self._tries:
+            load("errors").refuse("url")
+        owner = self._owner
+        try:
+            self._owner = _METHOD
+            if owner >= _METHOD or self._state not in (_CLOSED, _WAITING):
+                raise OSError(errno.EALREADY, "connect")
+            self._url = url
+            self._options = self._config
             self._tries = 0
-        if self._found:
-            self._found = None
-        self._open()
+            self._addresses = self._noted = None
+            self._open()
+        finally:
+            self._owner = owner
+            self._settle()
 
     def send(self, message, opcode=None, fin=True):
         """Send a message, or a fragment of one; blocks while the TCP stack has no room.
@@ -169,9 +274,269 @@ class WebSocketClient:
 
         Raises `ValueError` for an opcode or sequence that RFC 6455 forbids and for text that is
         not UTF-8, `TypeError` for another message, `OSError(ENOTCONN)` when not connected,
-        `OSError(ETIMEDOUT)` after `send_timeout_ms` without room, which ends the connection, as
-        does `MemoryError`.
+        `OSError(EALREADY)` in a callback that has interrupted another method, `OSError(ETIMEDOUT)` after
+        `send_timeout_ms` without room, which ends the connection, as does `MemoryError`.
         """
+        owner = self._owner
+        try:
+            self._owner = _METHOD
+            if owner >= _METHOD:
+                raise OSError(errno.EALREADY, "send")
+            self._send(message, opcode, fin)
+        finally:
+            self._owner = owner
+            self._settle()
+
+    def poll(self, timeout_ms=0):
+        """Do what is due, and wait for events up to `timeout_ms` milliseconds, below 0 until one comes.
+
+        Returns True while the client is alive, False once it is closed and all is told. Returns
+        as soon as something was handled, at once if the background has handled something since the last call.
+        Called by a callback while a method runs, it does nothing. What a handler raises comes out here. Raises
+        `RuntimeError` in a handler of this client that asks it to wait.
+        """
+        if self._owner == _HANDLER and timeout_ms:
+            raise RuntimeError("poll: a handler cannot wait")
+        if not self._owner and self._news:
+            timeout_ms = 0
+            self._news = False
+        return self.serve(timeout_ms, False)
+
+    def serve(self, timeout_ms=0, background=True):
+        """Poll for the background: what is handled ends the next `poll()` at once. Returns what `poll()` returns."""
+        owner = self._owner
+        try:
+            if owner or _loading:
+                self._asked = True
+                return True
+            self._owner = _METHOD
+            return self._turn(timeout_ms, background)
+        finally:
+            self._owner = owner
+            self._settle()
+
+    def waits_for(self):
+        """Return `(pollable, flags, ms)`: what to wait for, and how long, until `poll(0)` has something to do.
+
+        `pollable`: for a poll object, or `None` where there is only the clock; `flags`: its poll mask; `ms`: at
+        most so long, below 0 for ever.
+        """
+        connection = self._connection
+        left = self._left()
+        if self._ended or self._unmade or self._news or self._noted or connection and connection.ready:
+            left = 0
+        elif self._state == _CLOSED:
+            return None, 0, -1
+        left = max(left, 0)
+        if connection is None or connection.poller is None:
+            return None, 0, left
+        return connection.pollable, connection.mask(), left
+
+    def close(self, code=1000, reason=""):
+        """Close the connection, or give up opening it; "close" then tells 0 (RFC 6455 7.1).
+
+        `code`: 1000 to 1003, 1007 to 1014 or 3000 to 4999; `reason`: at most 123 bytes of UTF-8.
+        Does not block; nothing happens when not connected. Raises `ValueError` for other arguments.
+        """
+        payload = b"\x03\xe8"
+        if code != 1000 or reason != "":
+            payload = load("errors").close_payload(code, reason)
+        self._noted = payload
+        self._settle()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+        if self._owner:
+            raise RuntimeError("with: a handler cannot wait")
+        end = ticks_add(ticks_ms(), self._options[_CLOSE_TIMEOUT])
+        while self.poll(100) and ticks_diff(end, ticks_ms()) > 0:
+            pass
+
+    # ---- states
+
+    def _enter(self, state):
+        if not _MAY_FOLLOW[self._state] >> state & 1:
+            raise RuntimeError(state)
+        if self._state != _CLOSING:  # the time to close is counted from its first step
+            timeout = self._options[_CONNECT_TIMEOUT if state == _OPENING else _CLOSE_TIMEOUT]
+            self._deadline = ticks_add(ticks_ms(), timeout)
+        self._state = state
+        self.connected = state == _OPEN
+
+    def _left(self):
+        # ms until the deadline of the state
+        now = ticks_ms()
+        if self._state != _OPEN:
+            return ticks_diff(self._deadline, now)
+        left = self._options[_PING_INTERVAL]
+        if left < _NEVER:
+            connection = self._connection
+            left -= max(ticks_diff(now, connection.got_ms), ticks_diff(now, connection.sent_ms))
+        return left
+
+    def _settle(self):
+        # A method ends: what callbacks asked for meanwhile is done now, or by the method that was interrupted. What
+        # the background could not do, it does soon.
+        owner = self._owner
+        if owner >= _METHOD:
+            return
+        connection = self._connection
+        if self._noted:
+            payload = self._noted
+            try:
+                self._owner = _METHOD
+                if self._state == _WAITING:
+                    self._enter(_CLOSED)
+                elif connection is not None:
+                    connection.status = 0
+                    if self._state == _OPENING:
+                        self._end(0)
+                    elif self._state == _OPEN:
+                        connection.close = payload
+                        self._enter(_CLOSING)
+                        self._write(connection)
+                self._noted = None
+            finally:
+                self._owner = owner
+        if owner:
+            if connection is not None and connection.poller is not None:
+                connection.wait(connection.mask(), 0)  # for poll(), which goes on waiting
+        elif self._asked or self._ended or self._unmade or connection is not None and connection.ready:
+            self._asked = False
+            if _board:
+                _board.wake()
+            elif self._options[_BACKGROUND] is not False and hasattr(machine, "Timer"):
+                try:
+                    schedule(WebSocketClient.serve, self)
+                except RuntimeError:  # the queue is full
+                    pass
+
+    # ---- how a connection begins and ends
+
+    def _open(self):
+        # Begins an attempt.
+        state = self._state
+        try:
+            self._enter(_OPENING)
+            self.close_code = 1006
+            self.close_reason = ""
+            self.protocol = self.http_status = self.errno = self.error = None
+            self._connection = connection = Connection()
+            if not _loading:  # else the next poll() begins
+                self._run()
+            connection.ready = True  # the background looks at once, for nothing may come
+        except MemoryError as error:
+            self._lost(error)
+        except BaseException:
+            if self._connection is None and self._state == _OPENING:
+                self._state = state  # it has not begun
+            self._end(-199)
+            raise
+
+    def _end(self, status):
+        # The connection is over: poll() will tell "close". Needs no memory, and changes nothing when called again.
+        connection = self._connection
+        opening = self._state == _OPENING
+        state = _CLOSED
+        deadline = 0
+        if connection is not None:
+            if connection.status is None:
+                connection.status = status
+            status = connection.status
+        elif not opening:
+            return
+        if self._options[_RECONNECT] and status < -4:
+            state = _WAITING
+            deadline = ticks_ms()
+            least = self._options[_RECONNECT_MIN]
+            if connection is not None and (
+                # a connection that stood for the longest pause (below 0: for longer than ticks_diff can tell)
+                # begins the row of pauses anew
+                opening or 0 <= ticks_diff(deadline, connection.opened_ms) < self._options[_RECONNECT_MAX]
+            ):
+                least = connection.pause_ms
+            else:
+                self._tries = 0
+            deadline = ticks_add(deadline, least)
+        # No jump in what follows, at which Ctrl-C could come: all of it happens or nothing.
+        if connection is None:
+            self._unmade += 1
+            self._state = state
+            self._deadline = deadline
+        else:
+            connection._ended = self._ended
+            self._ended = connection
+            self._connection = None
+            self._state = state
+            self._deadline = deadline
+            self.connected = False
+            connection.task = None
+            connection.shut()
+            if opening:
+                self._addresses = None  # they did not serve
+
+    def _lost(self, error, writing=False):
+        # The network, or a lack of memory, ends the connection. When writing has failed, what the server had sent
+        # before, above all why it closed, is still read.
+        connection = self._connection
+        # TLS gives the numbers of errors negated, and has its own beyond 255.
+        n = errno.ENOMEM if isinstance(error, MemoryError) else 255
+        if isinstance(error, OSError):
+            self.errno = error.errno
+            if isinstance(error.errno, int):
+                n = abs(error.errno)
+        status = -100 - (_statuses[n] if n < 129 else 99)
+        if n > 255 or isinstance(error, ValueError):
+            status = -161
+        elif isinstance(error, EOFError):
+            status = -99
+        if self._state == _OPENING and connection is not None and status != -101:
+            if connection.shaking or status == -161:
+                status = -128
+                try:
+                    self.error = self.error or str(error).strip()
+                except MemoryError:
+                    pass
+            elif status == -109 and not connection.heard:
+                status = -111  # lwIP tells a refused connection as a reset
+        if writing and self._state == _OPEN:
+            connection.status = status
+            connection.start = connection.end = 0
+            connection.more = connection.pending = False
+            connection.ready = True
+            self._enter(_BROKEN)
+            self._deadline = ticks_ms()
+        else:
+            self._end(status)
+
+    def _fail(self, status):
+        # What the server sent, or a lack of memory, ends the connection: Close frames are exchanged (RFC 6455 7.4.1).
+        connection = self._connection
+        if self._state not in (_OPEN, _CLOSING):
+            self._end(status)
+            return
+        if connection.status is None:
+            connection.status = status
+            if -14 < status < -7:
+                connection.close = b"\x03\xf1"  # 1009: message too big
+            elif status == -207:
+                connection.close = b"\x03\xef"  # 1007: invalid payload data
+            elif status == -16:
+                connection.close = b"\x03\xf3"  # 1011: internal error
+            elif status == -19:
+                connection.close = b"\x03\xe9"  # 1001: going away
+            elif status != -6:
+                connection.close = b"\x03\xea"  # 1002: protocol error
+        connection.task = None
+        self._enter(_ENDING)
+        self._write(connection)
+
+    # ---- sending
+
+    def _send(self, message, opcode, fin):
         kind = BINARY
         if isinstance(message, str):
             kind = TEXT
@@ -182,493 +547,300 @@ class WebSocketClient:
         else:
             view = memoryview(message)
             if not isinstance(message, (bytes, bytearray)) and len(bytes(view[:1])) > 1:
-                view = _call("errors", "bytes_of", message)  # items of more than a byte
+                view = load("errors").bytes_of(message)  # items of more than a byte
         n = len(view)
         if opcode is None:
             opcode = kind
-        state = self._text
+        connection = self._connection
+        opened = self._state == _OPEN
+        text = connection.text if opened else None
         wrong = None
-        if opcode not in (0, TEXT, BINARY, 9, 10):
+        if opcode not in (_CONTINUATION, TEXT, BINARY, _PING, _PONG):
             wrong = "opcode"
-        elif opcode > 8:
+        elif opcode > _CLOSE:
             if n > 125 or not fin:
                 wrong = "send"
-        elif self._state == _OPEN:
-            if (state is None) == (opcode == 0):
+        elif opened:
+            if (text is None) == (opcode == _CONTINUATION):
                 wrong = "fin"
             else:
                 if opcode:
-                    state = 0 if opcode == TEXT else -1
-                if state >= 0:
-                    # a str is UTF-8 already, but on MicroPython it may hold surrogates
-                    if state or kind == BINARY or len(message) != n:
-                        state = utf8(view, 0, n, state)
-                    if state < 0 or fin and state:
+                    text = 0 if opcode == TEXT else -1
+                # a str is UTF-8 already, but on MicroPython it may hold surrogates
+                if text > 0 or text == 0 and (kind == BINARY or len(message) != n):
+                    text = utf8(view, 0, n, text)
+                    if text < 0 or fin and text:
                         wrong = "text"
+                if fin:
+                    text = None
         if wrong:
-            _call("errors", "refuse", wrong, opcode)
-        if self._state != _OPEN:
+            load("errors").refuse(wrong, opcode)
+        if not opened:
             raise OSError(errno.ENOTCONN, "send")
 
-        busy = self._busy
-        self._busy = 1
-        small = self._tx
-        start = done = 0  # where the frame began in the scratch buffer; payload bytes sent
+        begun = False
         try:
             end = ticks_add(ticks_ms(), self._options[_SEND_TIMEOUT])
-            self._flush(end)  # a control frame may be waiting
-            key = urandom(4)
-            if n > _SMALL:
-                try:
-                    self._tx = bytearray(_BODY + min(n + 3 & ~3, self._room))
-                except MemoryError:
-                    pass
-            self._start = self._end = start = header(self._tx, opcode | 0x80 if fin else opcode, n, key)
-            room = len(self._tx) - _BODY
-            key = widen(key, min(n, room))
-            while True:
-                size = min(n - done, room)
-                if size:
-                    mask(self._tx, view, done, size, key)
-                self._end = _BODY + size
-                self._flush(end)
-                done += size
-                if done >= n:
-                    break
-                self._start = self._end = _BODY
-            if opcode < 8 and not (opcode and fin):
-                self._text = None if fin else state
+            self._write(connection, end)  # a control frame may be waiting
+            opcode |= _FIN if fin else 0
+            connection.more = begun = True
+            done = 0
+            while connection.more:
+                done = connection.fill(opcode, view, done)
+                self._write(connection, end, False)
+            connection.text = text
         except BaseException as error:
-            if self._state == _OPEN:
-                if done or self._start < 0 or start and self._start != start:
-                    self._finish(-199)
-                else:
-                    if start:
-                        self._end = self._start
+            if self._connection is connection and self._state == _OPEN:
+                if begun and not connection.more and connection.start >= connection.end and not connection.unsure:
+                    connection.text = text  # all of it is out
+                elif connection.unsure or begun and connection.torn:
+                    self._end(-199)
+                elif begun:
+                    connection.start = connection.end
+                    connection.more = False
+                    connection.buffer = connection.scratch
                     if isinstance(error, MemoryError):
                         self._fail(-16)
             raise
-        finally:
-            self._leave(busy)
-            if self._tx is not None and self._start >= self._end:
-                self._tx = small
 
-    def poll(self, timeout_ms=0):
-        """Do what is due, and wait for events up to `timeout_ms` milliseconds.
-
-        Returns True while the client is alive, False once it is closed and all is told. Returns
-        as soon as something was handled; called from within itself, at once. What a handler
-        raises comes out here.
-        """
-        if self._busy:
-            self._flags |= 1  # there may be something to read, see _leave()
-            return True
+    def _write(self, connection, end=None, control=True):
+        # Writes what waits, as far as there is room. For send(), which gives an `end`, it waits until then, and raises
+        # an OSError when the connection ends; else it never waits.
+        waited = False
         try:
-            end = ticks_add(ticks_ms(), min(timeout_ms, (1 << 29) - 1))
-            handled = False
+            while not connection.flush(control) and end is not None:
+                wait = ticks_diff(end, ticks_ms())
+                if wait <= 0:
+                    self._end(-103)
+                    raise OSError(errno.ETIMEDOUT, "send")
+                if waited:
+                    sleep_ms(1)  # lwIP shows room after a FIN, and takes nothing
+                waited = True
+                connection.wait(_POLLIN | _POLLHUP if connection.held else _POLLOUT | _POLLHUP, wait)
+        except BaseException as error:
+            if self._connection is not connection:
+                raise
+            if isinstance(error, _NETWORK):
+                self._lost(error, True)
+                if end is not None:
+                    raise OSError(errno.ENOTCONN, "send")
+            elif end is not None:
+                raise
+            elif isinstance(error, MemoryError):
+                connection.pending = True  # it waits on
+            else:
+                self._end(-199)
+                raise
+        connection.sent_ms = ticks_ms()
+        if waited:
+            connection.ready = True
+
+    # ---- what poll() does
+
+    def _turn(self, timeout_ms, background):
+        # Does what is due, and waits, until something was handled or the time is over. Returns whether the client is alive.
+        end = ticks_add(ticks_ms(), min(max(timeout_ms, 0), _NEVER))
+        handled = False
+        try:
             while not handled:
-                self._busy = 1
-                if self._ended:
-                    status = self._ended[0]
-                    handler = self._handlers.get("close")
-                    # no jump, at which Ctrl-C could lose the event, between _ended and the handler
-                    if handler:
-                        self._ended = self._ended[1:]
-                        handler(self, status)
-                    else:
-                        self._ended = self._ended[1:]
+                if self._noted:
+                    self._owner = _NOBODY
+                    self._settle()
+                    self._owner = _METHOD
+                if self._ended or self._unmade:
+                    self._news = self._news or background
+                    self._tell()
                     break
                 if self._state == _CLOSED:
                     break
-                wait = ticks_diff(end, ticks_ms())
+                connection = self._connection
+                wait = _SLICE if timeout_ms < 0 else ticks_diff(end, ticks_ms())
                 handled = wait <= 0  # the last round
-                if self._flags:
-                    wait = 0
-                wait = min(wait, ticks_diff(self._deadline, ticks_ms()))
-                wait = max(wait, 0)
-                if self._state == _WAITING:
-                    self._flags = 0
-                    sleep_ms(wait)
-                elif not self._flags:
-                    for _, self._flags in self._poller.ipoll(wait):
-                        pass
-                self._busy = _CRITICAL
-                if self._flags:
-                    self._budget = _BUDGET
-                    if self._start < self._end:
-                        self._push()
+                if connection is None or not connection.ready:
+                    # Wait for what the connection needs now; meanwhile callbacks may use the client.
+                    wait = max(min(wait, self._left(), _SLICE), 0)
+                    flags = connection and connection.mask()
+                    self._owner = _WAIT
+                    if connection is None:
+                        sleep_ms(wait)
+                    else:
+                        connection.wait(flags, wait)
+                    self._owner = _METHOD
+                    if self._connection is not connection:
+                        continue
+                self._owner = _CRITICAL
+                if connection is not None and connection.ready:
+                    connection.budget = _BUDGET
+                    if connection.pending and self._state != _OPENING:
+                        self._write(connection)
                     if self._run():
+                        self._news = self._news or background
                         handled = True
-                    if self._budget != _BUDGET and self._state == _OPEN:
-                        self._pings = 0
-                        self._wait(_PING_INTERVAL)
-                if ticks_diff(self._deadline, ticks_ms()) > 0:
-                    continue
-                # The deadline of the state has passed. Silence is judged when all is read.
-                if self._state == _OPEN:
-                    if self._flags or self._options[_PING_INTERVAL] == _NEVER:
-                        self._wait(_PING_INTERVAL)
-                    elif self._pings < self._options[_PING_LIMIT]:
-                        self._pings += 1
-                        self._wait(_PING_INTERVAL)
-                        if self._start >= self._end:
-                            self._push(0x89, b"")
-                    else:
-                        self._fail(-19)
-                        if self._state != _CLOSED:
-                            self._finish(-19)
-                elif self._state == _WAITING:
-                    # no attempt while the Wi-Fi is down
-                    board = modules.get("uwebsocket_board")
-                    if board and not board.link_is_up():
-                        self._deadline = ticks_add(ticks_ms(), 500)
-                    else:
-                        self._open()
-                elif self._state != _CLOSED and not (self._flags and self._state == _BROKEN):
-                    self._finish(-18)
-        except BaseException:
-            if self._busy == _CRITICAL and _CLOSED < self._state < _WAITING:
-                self._finish(-199)
-            raise
-        finally:
-            self._leave(0)
-        return self._state != _CLOSED or len(self._ended) > 0
-
-    def close(self, code=1000, reason=""):
-        """Close the connection, or give up opening it; "close" then tells 0 (RFC 6455 7.1).
-
-        `code`: 1000 to 1003, 1007 to 1014 or 3000 to 4999; `reason`: at most 123 bytes of UTF-8.
-        Does not block; nothing happens when not connected. Raises `ValueError` for other arguments.
-        """
-        payload = b"\x03\xe8"
-        if code != 1000 or reason != "":
-            payload = _call("errors", "close_payload", code, reason)
-        busy = self._busy
-        try:
-            if self._state == _OPENING:
-                self._finish(0)
-            elif self._state == _OPEN:
-                self._enter(_CLOSING)
-                self._status = 0
-                self._close = payload
-                self._busy = 1
-                self._push()
-            elif self._state == _WAITING:
-                self._enter(_CLOSED)
-            elif self._state != _CLOSED:
-                self._status = 0
-        finally:
-            self._leave(busy)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.close()
-        end = ticks_add(ticks_ms(), self._options[_CLOSE_TIMEOUT])
-        while self.poll(100) and ticks_diff(end, ticks_ms()) > 0:
-            pass
-
-    # ---- how a connection begins and ends
-
-    def _open(self):
-        # All that belongs to one connection is reset here.
-        for name in (
-            "close_code",
-            "close_reason",
-            "protocol",
-            "http_status",
-            "errno",
-            "_status",
-            "_text",
-            "_data",
-            "_room",
-        ):
-            if name in self.__dict__:
-                delattr(self, name)
-        self._options = self._config
-        self._sock = self._poller = None
-        self._start = self._end = 0  # what is to be written of the scratch buffer
-        self._pings = 0  # without an answer
-        self._since = None  # when it was open
-        self._flags = 0  # what the poller said last; not 0: there may be something to read
-        busy = self._busy
-        self._busy = 1
-        try:
-            self._enter(_OPENING)
-            self._task = self._tx = None
-            target = _call("url", "parse_url", self._url)
-            target = _call("request", "prepare", self, target, _call)
-            # What reads, one after the other: connect(), the reply's read(), receiver().
-            self._task = _call("connect", "connect", self, target, _call)
-            self._run()
-            self._flags |= 1  # the background looks at once, for nothing may come
-        except MemoryError as error:
-            self._failed(error)
-        except BaseException:
-            if self._state == _OPENING:
-                self._finish(-199)
-            raise
-        finally:
-            self._leave(busy)
-
-    def _leave(self, busy):
-        # A method ends. What the background could not do meanwhile, or what is left, it does soon.
-        self._busy = busy
-        if not busy and (self._ended or self._state and self._flags):
-            if "uwebsocket_board" in modules:
-                modules["uwebsocket_board"].wake()
-
-    def _finish(self, status):
-        # The connection is over: its socket is closed, poll() will tell "close".
-        if self._status is None:
-            self._status = status
-        if self._sock is not None:
-            try:
-                self._sock.close()
-            except OSError:
-                pass
-        self._sock = self._poller = self._task = self._tx = None
-        if self._pong or self._close:
-            self._pong = self._close = None
-        self._flags = 0
-        self._enter(_CLOSED)
-        self._ended += (self._status,)
-        if self._options[_RECONNECT] and self._status < -4:
-            try:
-                status = _call("errors", "delay", self)
-            except MemoryError:
-                status = self._options[_RECONNECT_MAX]
-            self._enter(_WAITING)
-            self._deadline = ticks_add(ticks_ms(), status)
-
-    def _failed(self, error, write=False):
-        # The network stack raised an error. After one while writing, what the server had sent
-        # before, above all why it closed, is still read; nothing more is sent.
-        if isinstance(error, OSError):
-            self.errno = error.errno
-        try:
-            status = _call("errors", "status_of", error, self._state == _OPENING)
-        except MemoryError:
-            status = -101
-        if write and self._state == _OPEN:
-            self._status = status
-            self._start = self._end = 0
-            self._enter(_BROKEN)
-            self._deadline = ticks_ms()
-            self._flags |= 1
-        else:
-            self._finish(status)
-
-    def _fail(self, status):
-        # What the server sent, or a lack of memory, ends the connection.
-        if self._state in (_OPEN, _CLOSING):
-            try:
-                if self._status is None:
-                    self._status = status
-                    self._close = _call("errors", "failure_payload", status)
-                self._task = None
-                self._enter(_ENDING)
-                self._push()
-                return
-            except MemoryError:
-                pass
-        self._finish(status)
-
-    # ---- sending
-
-    def _flush(self, end=None):
-        # Writes what the scratch buffer holds. Without room it returns False; or, for send(), it
-        # waits till `end`, and raises an OSError when that ends the connection.
-        waited = False
-        try:
-            while self._start < self._end:
-                began = ticks_ms()
-                start = self._start
-                self._start = -1  # for who interrupts the next lines: a part may be out
-                n = self._sock.write(self._tx, start, self._end - start)
-                self._start = start + (n or 0)
-                if n:
-                    if ticks_diff(ticks_ms(), began) > 9000:
-                        # lwIP has no memory: it waits 10 s, drops the data and says it is sent
-                        raise OSError(errno.ENOMEM, "")
-                elif n == 0:
-                    raise OSError(errno.ECONNRESET, "")  # how axTLS tells it
-                elif end is None:
-                    # what comes can wait where it is only to be thrown away, through this buffer
-                    self._poller.modify(self._sock, _OUT if self._state == _ENDING else _IN | _OUT)
-                    return False
-                else:
-                    wait = ticks_diff(end, ticks_ms())
-                    if wait <= 0:
-                        self._finish(-103)
-                        break
-                    if waited:
-                        sleep_ms(1)  # lwIP shows room after a FIN, and takes nothing
-                    waited = True
-                    self._poller.modify(self._sock, _OUT)
-                    for _ in self._poller.ipoll(wait):
-                        pass
-        except (OSError, ValueError) as error:
-            self._failed(error, True)
-            if end is not None:
-                raise OSError(errno.ENOTCONN, "send")
-            return False
-        if self._sock is None:
-            raise OSError(errno.ETIMEDOUT, "send")
-        if waited:
-            self._poller.modify(self._sock, _IN)
-        return True
-
-    def _push(self, first=0, data=None):
-        # Sends the control frames that are due, as far as there is room; `first`, `data`: one
-        # more of them.
-        try:
-            while self._flush():
-                if data is None:
-                    if self._pong is not None:
-                        data = self._pong
-                        self._pong = None
-                        first = 0x8A
-                    elif self._close is not None:
-                        data = self._close
-                        self._close = None
-                        first = 0x88
-                    else:
-                        self._poller.modify(self._sock, _IN)
-                        break
-                n = len(data)
-                key = urandom(4)
-                self._start = self._end = header(self._tx, first, n, key)
-                if n:
-                    mask(self._tx, memoryview(data), 0, n, widen(key, n))
-                self._end = _BODY + n
-                data = None
+                    if connection.budget != _BUDGET:
+                        connection.pings = 0
+                        connection.got_ms = ticks_ms()
+                if self._connection is connection and self._left() <= 0:
+                    self._due(connection)
+                self._owner = _METHOD
         except BaseException as error:
-            memory = isinstance(error, MemoryError)
-            self._finish(-16 if memory else -199)
-            if not memory:
+            short = isinstance(error, MemoryError)
+            if self._owner == _CRITICAL:
+                self._end(-101 if short else -199)
+            if not short or self._owner < _METHOD:
                 raise
+        return self._state != _CLOSED or self._ended is not None or self._unmade > 0
 
-    # ---- receiving
+    def _tell(self):
+        # Tells "close" of the connection that ended first.
+        handler = self._handlers.get("close")
+        holder = self
+        status = -101
+        if not self._unmade:
+            while holder._ended._ended is not None:
+                holder = holder._ended
+            holder._ended.shut()
+            status = holder._ended.status
+        # No jump, at which Ctrl-C could lose the event, from taking it to its handler.
+        if handler is None:
+            if self._unmade:
+                self._unmade -= 1
+            else:
+                holder._ended = None
+        elif self._unmade:
+            self._unmade -= 1
+            self._owner = _HANDLER
+            handler(self, status)
+        else:
+            holder._ended = None
+            self._owner = _HANDLER
+            handler(self, status)
+        self._owner = _METHOD
 
-    def _read(self, buffer, start, n):
-        # For the receiver: what is there of n bytes, within the budget of this poll(). It asks for
-        # no more than a frame has: after a reset, to ask for more would lose what is there.
-        if self._budget <= 0:
-            return 0
-        n = min(n, self._budget)
-        if start:
-            n = self._sock.readinto(memoryview(buffer)[start : start + n])
-        else:
-            n = self._sock.readinto(buffer, n)
-        if n:
-            self._budget -= n + _READ_COST
-        elif n is None:
-            self._flags = 0
-        else:
-            raise EOFError
-        return n
+    def _due(self, connection):
+        # The deadline of the state has passed.
+        state = self._state
+        if state == _WAITING:
+            # no attempt while the Wi-Fi is down
+            self._deadline = ticks_add(ticks_ms(), _WIFI_MS)
+            if not _board or _board.link_is_up():
+                self._open()
+        elif state == _OPENING:
+            self._run()  # it may have another address to try
+            if self._connection is connection and self._state == state and self._left() <= 0:
+                self.error = connection.doing
+                self._end(-18)
+        elif state == _OPEN:
+            if connection.ready:  # silence is judged when all is read
+                return
+            if connection.pings < self._options[_PING_LIMIT]:
+                connection.pings += 1
+                connection.got_ms = connection.sent_ms = ticks_ms()
+                connection.ping = True
+                self._write(connection)
+            else:
+                self._fail(-19)
+                self._end(-19)
+        elif not (connection.ready and state == _BROKEN):
+            self._end(-99)
 
     def _run(self):
-        # Lets the task go on until it waits; True if something was handled.
+        # Lets what reads go on until it waits; True if something was handled.
+        connection = self._connection
         handled = False
-        while self._task is not None:
-            self._flags |= 1
-            try:
-                try:
-                    event = next(self._task)
-                except StopIteration as stop:
-                    self._task = event = None
-                    gc.collect()
-                    if stop.value:
-                        self._task = _call("reply", "read", self, stop.value)
+        try:
+            while self._connection is connection and self._state != _ENDING:
+                connection.ready = True
+                event = -1
+                if connection.task is not None:
+                    try:
+                        event = next(connection.task)
+                    except StopIteration:
+                        connection.task = None
+                if connection.task is None:
+                    if connection.phase:
+                        connection.task = load(connection.phase).phase(self, connection, load)
                         continue
-                    self._tx = bytearray(_BODY + _SMALL)  # the scratch buffer
-                    self._task = receiver(self._read, self._handlers, self._options[_MAX_MESSAGE])
-                    self._since = ticks_ms()
+                    connection.task = receiver(connection.read, self._handlers, self._options[_MAX_MESSAGE])
                     self._enter(_OPEN)
-            except BaseException as error:
-                if isinstance(error, MemoryError) and self._state == _OPEN:
-                    self._fail(-8)
-                elif isinstance(error, (OSError, EOFError, MemoryError, ValueError)):
-                    self._failed(error)
+                    handler = self._handlers.get("connection")
+                    if handler:
+                        self._owner = _HANDLER
+                        handler(self)
+                        self._owner = _CRITICAL
+                elif not event:
+                    if self._state == _OPENING:
+                        connection.ready = False
+                    return handled
+                elif event < 0:
+                    self._fail(event)
                 else:
-                    raise
-                return True
-            if event is None:
-                handler = self._handlers.get("connection")
-                if handler:
-                    self._busy = 1
-                    handler(self)
-                    self._busy = _CRITICAL
-                return True  # a frame that has caught an exception would keep it in the heap
-            if not event:
-                if self._state == _OPENING:
-                    self._flags = 0
-                return handled
-            handled = True
-            if event < 0:
-                self._fail(event)
-                break
-            self._take(event)
-        if self._state == _ENDING:
-            try:
-                if self._start < self._end:
-                    self._flags = 0
+                    self._take(connection, event)
+                handled = True
+            if self._connection is connection:
+                # Close frames are exchanged: what comes is thrown away, until the server closes TCP.
+                if connection.start < connection.end:
+                    connection.ready = False
                 else:
-                    while self._read(self._tx, 0, _BODY + _SMALL):
+                    while connection.read(connection.scratch, 0, _SCRATCH):
                         pass
-            except (OSError, EOFError):
-                self._finish(0)
-        return handled
+            return handled
+        except MemoryError as error:
+            if self._owner < _METHOD:
+                raise  # it is a handler's
+            if self._state == _OPEN:
+                self._fail(-8)
+            else:
+                self._lost(error)
+        except _NETWORK as error:
+            if self._owner < _METHOD:
+                raise
+            self._lost(error)
+        return True
 
-    def _take(self, event):
-        # Handles what the receiver yields beside an opcode. A function of its own, for the frame of
-        # a caller would keep the message from the garbage collector while the next one needs room.
-        content = next(self._task)
-        if event == 8:
+    def _take(self, connection, event):
+        # Handles an event. A method of its own, for the frame of a caller would keep the message from the garbage
+        # collector while the next one needs room.
+        content = next(connection.task)
+        if event == _CLOSE:
+            if self._state != _CLOSING:
+                connection.status = -6
             self.close_code = content[0] << 8 | content[1] if content else 1005
             self.close_reason = str(content[2:], "utf8")
-            if self._state == _BROKEN:
-                self._status = -6
-                self._finish(-6)
-                return
             if self._state == _OPEN:
-                self._status = -6
-                self._close = content[:2]
-            self._task = None
-            self._enter(_ENDING)
-            self._push()
-        elif event == 9:
+                connection.close = content[:2]
+            self._fail(-6)
+        elif event == _PING:
             if self._state == _OPEN:
-                self._pong = content
-                self._push()
-        elif self._state != _CLOSING:
-            if event & 0x10:
-                handler = self._data or self._handlers.get("data")
-                self._data = None if event > 0x20 else handler
+                connection.pong = content
+                self._write(connection)
+        else:
+            if event & _PART:
+                handler = next(connection.task)
             else:
-                handler = self._handlers.get("pong" if event == 10 else "receive")
-            if handler:
-                # no jump, at which Ctrl-C could lose the message, between _busy and the handler
-                if event == 10:
-                    self._busy = 1
+                handler = self._handlers.get("pong" if event == _PONG else "header" if event == _HEADER else "receive")
+            if handler and self._state != _CLOSING:
+                # No jump, at which Ctrl-C could lose the message, from the change of the owner to the handler.
+                if event & _PART:
+                    self._owner = _HANDLER
+                    handler(self, content, event & _OPCODE, event >= _LAST)
+                elif event == _PONG:
+                    self._owner = _HANDLER
                     handler(self, content)
-                elif event & 0x10:
-                    self._busy = 1
-                    handler(self, content, event & 15, event > 0x20)
+                elif event == _HEADER:
+                    self._owner = _HANDLER
+                    handler(self, content[0], content[1])
                 else:
-                    self._busy = 1
+                    self._owner = _HANDLER
                     handler(self, content, event)
-                self._busy = _CRITICAL
+                self._owner = _CRITICAL
 
 
 createClient = WebSocketClient  # NodeMCU's name
 
-if not __file__.endswith(".py"):
-    # The names in these modules stay when they go: take them in now. And a module that is
+if not keep:
+    # The names in these modules stay when they go: take them in now, at the low end of the heap. And a module that is
     # missing is missed at once.
-    for _name in ("url", "request", "connect", "reply"):
-        _call(_name)
+    for name in ("url", "connect", "request", "reply"):
+        load(name)
     gc.collect()
+del frozen, keep, name

@@ -66,7 +66,7 @@ def _switch(key, value):
         raise ValueError("config: {} must be True or False".format(key))
 
 
-def _tls(value):
+def _tls(value, load):
     for key, item in value.items():
         if key == "verify":
             _switch("tls verify", item)
@@ -77,21 +77,18 @@ def _tls(value):
             raise ValueError("config: unknown tls key {!r}".format(key))
         elif not isinstance(item, (str, bytes, bytearray)) or not item:
             raise ValueError("config: tls {} must be a file name or bytes".format(key))
+        elif isinstance(item, str) and item.lstrip().startswith("-----BEGIN"):
+            raise ValueError("config: tls {}: PEM must be bytes, a str is a file name; add a b or .encode()".format(key))
     if ("cert" in value) != ("key" in value):
         raise ValueError("config: tls cert and key go together")
     if value.get("verify", "ca" in value):
         if "ca" not in value:
             raise ValueError("config: tls verify needs ca, the certificates to trust")
-        for name in ("tls", "ssl", "ussl"):
-            try:
-                if hasattr(__import__(name), "CERT_REQUIRED"):
-                    return
-            except ImportError:
-                pass
-        raise ValueError("config: tls: this firmware cannot verify a server; leave out ca and verify")
+        if not load("tls").can_verify():
+            raise ValueError("config: tls: this firmware cannot verify a server; leave out ca and verify")
 
 
-def _check(key, value):
+def _check(key, value, load):
     # the value as it is kept
     if key == "headers":
         if callable(value):
@@ -106,7 +103,7 @@ def _check(key, value):
     if key == "tls":
         if not isinstance(value, dict):
             raise ValueError("config: tls must be a dict")
-        _tls(value)
+        _tls(value, load)
         return dict(value)
     if key == "ping_limit":
         _whole(key, value, 1)
@@ -122,7 +119,7 @@ def _check(key, value):
     elif key in ("reconnect", "compression"):
         _switch(key, value)
         if key == "compression" and value:
-            __import__("uwebsocket_deflate")
+            load("deflate")
     else:
         _whole(key, value)
         if key == "ping_interval_ms" and not value:
@@ -130,10 +127,11 @@ def _check(key, value):
     return value
 
 
-def update(options, params):
+def update(options, params, load):
     """Return `options` with the items of `params` in it; `options` itself stays as it is.
 
-    `options`: a tuple in the order of `KEYS`; `params`: what the user gave to `config()`.
+    `options`: a tuple in the order of `KEYS`; `params`: what the user gave to `config()`; `load`: the client's way
+    to a module.
     Raises `TypeError` when that is no dict, `ValueError` that names an unknown key or a value of
     a wrong type or range, `ImportError` for compression without `uwebsocket_deflate`.
     """
@@ -143,7 +141,7 @@ def update(options, params):
     for key, value in params.items():
         if key not in KEYS:
             raise ValueError("config: unknown key {!r}".format(key))
-        new[KEYS.index(key)] = _check(key, value)
+        new[KEYS.index(key)] = _check(key, value, load)
     if new[KEYS.index("reconnect_min_ms")] > new[KEYS.index("reconnect_max_ms")]:
         raise ValueError("config: reconnect_min_ms must not exceed reconnect_max_ms")
     return tuple(new)

@@ -1,121 +1,122 @@
-# uwebsocket_connect: from a host name to a sent request. MIT licence, see LICENSE.
+# uwebsocket_connect: from a host name to a TCP connection. MIT licence, see LICENSE.
 """DNS and TCP, one step at a time.
 
-Loaded when the request is ready, and let go again, see `uwebsocket_url`.
+Loaded when the URL is taken apart, and let go again, see `uwebsocket_url`.
 """
 
 import errno
 import gc
+from sys import platform
 
 import machine
 import uselect
 import usocket
 from micropython import const
+from utime import ticks_add, ticks_diff, ticks_ms
 
 _RECONNECT = const(9)  # index of the option, see KEYS in uwebsocket_config
 
 
-def connect(ws, target, call):
-    """Connect `ws` and send the request; a generator.
-
-    `target`: what `uwebsocket_request.prepare` returned; `call`: the client's way into a module that
-    it does not keep. Sets `_sock` and `_poller` of `ws`.
-
-    The first step does all that may block: DNS, and on an ESP8266 in the background TCP. Yields 0
-    when there is nothing to do until the poller or the clock moves. Ends when the request is sent,
-    with what `uwebsocket_reply.read` expects, or after yielding the status (below 0). Raises
-    `OSError` of the network.
-    """
-    if isinstance(target, int):
-        yield target
-        return
-    tls, host, port, text, accept, protocols = target
-    wrapped = False
-    board = None
-    if hasattr(machine, "Timer"):  # a PC has none
-        import uwebsocket_board as board
-
-        if not board.start(ws):
-            yield -104
-            return
-    host = host.decode()
-    found = ws._found
-    if found:
-        ws._found = None  # unless they serve again, they are looked up next time
-    else:
-        try:
-            found = usocket.getaddrinfo(host, port, 0, usocket.SOCK_STREAM)
-        except OSError:
-            found = ()
+def _addresses(ws, board, host, port):
+    # What DNS finds, or the status.
+    # The ESP32 is not asked where DNS is not needed: connect() raises at once there.
+    known = ws._addresses or platform == "esp32" and host.replace(".", "").isdigit()
+    if board and not (known and platform == "esp32") and not board.link_is_up():
+        ws.error = "the Wi-Fi is down"
+        return -104
+    if ws._addresses:
+        return ws._addresses
+    try:
         # the ESP32 lists IPv6 results without an address
-        found = [info for info in found if info[4]]
-        if not found:
-            yield -5
-            return
+        found = [info for info in usocket.getaddrinfo(host, port, 0, usocket.SOCK_STREAM) if info[4]]
+    except OSError as error:
+        ws.errno = error.errno if isinstance(error.errno, int) else None
+        found = ()
+    if found:
+        return found
+    ws.error = "DNS did not find " + host
+    return -5
 
+
+def phase(ws, connection, load):
+    """Connect to the host of the URL by TCP; a generator.
+
+    The first step does all that may block: DNS, and on an ESP8266 in the background TCP. Yields 0 when there is
+    nothing to do until the poller or the clock moves, or the status (below 0). Raises `OSError` of the network,
+    `EOFError`.
+
+    Of several addresses each has its share of the time.
+    """
+    if isinstance(connection.target, int):
+        yield connection.target
+        return
+    connection.doing = "time-out: DNS"
+    board = load("board", True) if hasattr(machine, "Timer") else None  # a PC has none
+    found = _addresses(ws, board, connection.target[1].decode(), connection.target[2])
+    if isinstance(found, int):
+        yield found
+        return
     gc.collect()
-    for info in found:
+    connection.doing = "time-out: TCP"
+    limit = ws._deadline
+    left = len(found)
+    first = 0 if ws._addresses else ws._tries - 1  # after a failure with another one than before
+    while True:
+        at = (first + len(found) - left) % len(found)
+        ws._deadline = ticks_add(ticks_ms(), max(ticks_diff(limit, ticks_ms()), 0) // left)
         try:
-            ws._sock = sock = usocket.socket(info[0], info[1])
+            connection.sock = connection.raw = sock = usocket.socket(found[at][0], found[at][1])
             sock.setblocking(False)
+            if platform != "esp8266":
+                # There a server that resets at the right moment would crash the board (all versions with the option, 1.23
+                # and later): lwIP waits in C for its send queue, which 8 small segments fill, and goes on without a
+                # connection. With Nagle's algorithm the queue never fills, and a frame of one segment waits for nothing.
+                try:
+                    # The unix port has 1 without a name, the ESP32 before 1.23 no such option. Before connect(): after a
+                    # reset it would raise.
+                    sock.setsockopt(6, getattr(usocket, "TCP_NODELAY", 1), 1)
+                except OSError:
+                    pass
             try:
-                # TCP_NODELAY: lwIP has a number of its own, the unix port 1 without a name, firmware
-                # before 1.23 no such option. Before connect(): after a reset it crashes on lwIP.
-                sock.setsockopt(6, getattr(usocket, "TCP_NODELAY", 1), 1)
-            except OSError:
-                pass
-            try:
-                sock.connect(info[4])
+                sock.connect(found[at][4])
             except OSError as error:
                 if error.errno != errno.EINPROGRESS:
                     raise
-            ws._poller = poller = uselect.poll()
-            # with HUP, for the ESP32 to show a failure
-            poller.register(sock, uselect.POLLIN | uselect.POLLOUT | uselect.POLLHUP)
+            connection.poller = poller = uselect.poll()
+            connection.pollable = sock
+            connection.flags = connection.mask()
+            poller.register(sock, connection.flags)  # with HUP, for the ESP32 to show a failure
             poller.ipoll(0)  # makes the tuple that it gives each time, before there is something to wait for
-            waited = board and board.watch(ws)
-            if not waited:
-                yield 0
-            try:
-                if tls:
-                    start = 0
-                    while not start:
-                        for _, start in poller.ipoll(0):
-                            pass
-                        if not start:
-                            yield 0
-                    if start & ~uselect.POLLOUT:
-                        sock.read(1)  # raises what made TCP fail
-                    raw = sock
-                    wrapped = True
-                    sock = call("tls", "wrap", ws, host)
-                    poller = ws._poller
-                start = 0
-                while start < len(text):
-                    n = sock.write(text, start, len(text) - start)
-                    if n:
-                        start += n
-                    else:
-                        yield 0
-            except (OSError, ValueError) as error:
-                if not wrapped:
-                    raise
-                ws.errno = error.errno if isinstance(error, OSError) else None
-                raw.close()  # mbedTLS has forgotten it
-                yield -128
-                return
-            poller.modify(sock, uselect.POLLIN | uselect.POLLHUP)
-            if ws._options[_RECONNECT]:
-                ws._found = found
-            if waited:
-                yield 0  # the first step ends here, for no handler runs in the client's connect()
-            return accept, protocols, tls
-        except OSError as error:
-            ws.errno = error.errno
-            if info is found[-1]:
-                # lwIP tells a refused connection as a reset; EPIPE is 32
-                if error.errno in (errno.ECONNRESET, 32):
-                    yield -111
+            if board:
+                board.watch(ws, connection)
+            yield 0
+            flags = 0
+            while not flags:
+                for _, flags in connection.poller.ipoll(0):
+                    pass
+                if not flags:
+                    if left > 1 and ticks_diff(ws._deadline, ticks_ms()) <= 0:
+                        raise OSError(errno.ETIMEDOUT, "")
+                    yield 0
+            if flags & ~uselect.POLLOUT:
+                # raises what made TCP fail, which poll shows in a different way on each port
+                flags = connection.raw.read(1)
+                if flags == b"":
+                    raise EOFError
+                if flags:
+                    ws.error = "the server spoke first"
+                    yield -7
                     return
+            break
+        except OSError as error:
+            left -= 1
+            if not left:
+                ws._deadline = limit
                 raise
-            sock.close()
+            ws.errno = error.errno
+            connection.shut()
+    ws._deadline = limit
+    ws.errno = None
+    if ws._options[_RECONNECT]:
+        ws._addresses = found[at:] + found[:at]
+    connection.phase = "tls" if connection.target[0] else "request"

@@ -1,24 +1,13 @@
-# uwebsocket_errors: what went wrong, in numbers and words. MIT licence, see LICENSE.
-"""Statuses for what the network raises, Close codes for statuses, texts for wrong arguments.
+# uwebsocket_errors: wrong and rare arguments. MIT licence, see LICENSE.
+"""Texts for wrong arguments, and what is only rarely given: a Close code of the user's, odd memory.
 
-Loaded when something has gone wrong, and let go again.
+Loaded when it is needed, and let go again.
 """
 
-import errno
-from os import urandom
-from sys import platform
-
-from micropython import const
-from utime import ticks_diff, ticks_ms
 from uwebsocket_protocol import utf8
 
-# Indices of the options, see KEYS in uwebsocket_config
-_RECONNECT_MIN = const(10)
-_RECONNECT_MAX = const(11)
-
-
 _TEXTS = {
-    "event": "on: unknown event {!r} (connection, receive, data, pong, close)",
+    "event": "on: unknown event {!r} (connection, receive, data, pong, header, close)",
     "opcode": "send: opcode must be 0, 1, 2, 9 or 10, not {!r}",
     "send": "send: a ping or pong holds at most 125 bytes, in one frame",
     "fin": "send: a fragmented message goes on with opcode 0 and ends with fin=True",
@@ -41,54 +30,6 @@ def refuse(what, value=None):
     raise ValueError(_TEXTS[what].format(value))
 
 
-def status_of(error, opening=False):
-    """Return the status that "close" tells for an exception of the network stack.
-
-    `error`: `OSError`, whose `errno` TLS may give negated, `EOFError` or `MemoryError`, `ValueError`
-    of TLS. The numbers differ by port, so they are compared by name; ENETUNREACH (101, 114 on the
-    ESP32) and EPIPE (32) have none. TLS has its own beyond 255. `opening`: whether the connection is not open yet.
-    """
-    if isinstance(error, ValueError):
-        return -128 if opening else -161
-    if isinstance(error, EOFError):
-        return -99
-    if isinstance(error, MemoryError):
-        return -101
-    code = error.errno
-    code = abs(code) if isinstance(code, int) else 0
-    for known, status in (
-        (errno.ENOMEM, -101),
-        (errno.ENOBUFS, -101),
-        (errno.ETIMEDOUT, -103),
-        (errno.EHOSTUNREACH, -104),
-        (errno.ECONNABORTED, -108),
-        (errno.ECONNRESET, -109),
-        (errno.ECONNREFUSED, -111),
-        (32, -109),
-        (114 if platform == "esp32" else 101, -104),
-    ):
-        if code == known:
-            return status
-    return -199 if code < 256 else -128 if opening else -161
-
-
-def delay(ws):
-    """Return the ms that the client `ws` waits before it connects again, and count the attempt.
-
-    At random between `reconnect_min_ms` and a limit that doubles with each attempt, up to
-    `reconnect_max_ms`; a connection that stood for as long as that begins anew.
-    """
-    least = ws._options[_RECONNECT_MIN]
-    most = ws._options[_RECONNECT_MAX]
-    if ws._since is None:
-        ws._found = None  # lwIP takes the request before it is connected, up to MicroPython 1.24
-    # negative: it stood for longer than ticks_diff can tell
-    elif not 0 <= ticks_diff(ticks_ms(), ws._since) < most:
-        ws._tries = 0
-    ws._tries = min(ws._tries + 1, 29)
-    return least + ((min(max(least, 1) << ws._tries, most) - least) * urandom(1)[0] >> 8)
-
-
 def close_payload(code, reason):
     """Return the payload of a Close frame (RFC 6455 5.5.1).
 
@@ -104,21 +45,6 @@ def close_payload(code, reason):
     if not 1 < len(payload) < 126 or utf8(payload, 2, len(payload), 0):
         refuse("reason")
     return payload
-
-
-def failure_payload(status):
-    """Return the payload of the Close frame that tells the server of a failure (RFC 6455 7.4.1)."""
-    if status in (-8, -10, -11, -13):
-        code = 1009  # message too big
-    elif status == -207:
-        code = 1007  # invalid payload data
-    elif status == -16:
-        code = 1011  # internal error
-    elif status == -19:
-        code = 1001  # going away
-    else:
-        code = 1002  # protocol error
-    return bytes((code >> 8, code & 0xFF))
 
 
 def bytes_of(message):

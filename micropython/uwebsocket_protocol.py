@@ -15,68 +15,78 @@ from micropython import const
 _BODY = const(16)  # where the payload begins in the scratch buffer
 _PIECE = const(512)  # most bytes of one "data" piece
 
+# The first two bytes of a frame (RFC 6455 5.2)
+_FIN = const(0x80)
+_RSV = const(0x70)
+_OPCODE = const(0x0F)
+_CONTROL = const(0x08)  # the bit that control opcodes have
+_MASKED = const(0x80)
+_LENGTH16 = const(126)  # the length is in the next 2 bytes
+_LENGTH64 = const(127)  # in the next 8
+
+_TEXT = const(1)
+_CLOSE = const(8)
+
+# What the receiver yields beside an opcode
+_PART = const(0x10)  # a piece of a message
+_LAST = const(0x30)  # its last piece
+
 # What the receiver reads next
-_HEADER = const(0)
-_LENGTH = const(1)
-_CONTROL = const(2)
-_WHOLE = const(3)  # the first frame of a message, straight into the message
-_PART = const(4)  # a later fragment, or a message that is handed over in pieces
+_READ_HEADER = const(0)
+_READ_LENGTH = const(1)
+_READ_CONTROL = const(2)
+_READ_WHOLE = const(3)  # the first frame of a message, straight into the message
+_READ_PART = const(4)  # a later fragment, or a message that is handed over in pieces
+
+_WIDTH = const(484)  # bytes that are masked at once: three times that and a header fill a TCP segment
 
 try:
-    from uwebsocket_mask import mask, widen
+    from uwebsocket_mask import mask
 except Exception:  # absent, no room for it, made for another chip, or no machine code here
 
-    def widen(key, n):
-        """Prepare a masking key for `mask`.
+    def mask(scratch, n):
+        """Mask the `n` bytes from byte 16 of `scratch`, in place (RFC 6455 5.3); the key is in bytes 12 to 15.
 
-        `key`: 4 bytes; `n`: bytes that one call of `mask` will be given at the most.
-        Returns the key as one integer, as wide as those bytes, or `None` without memory for it.
+        Whole integers are many times as fast as a loop over bytes, and need 4 bytes of heap a byte; without
+        that memory the loop does it. What follows up to a multiple of 4, in more than 484 bytes up to a multiple of
+        them, is changed too.
         """
+        i = _BODY
+        n += i
         try:
-            return int.from_bytes(key * ((n + 3) >> 2), "little")
-        except MemoryError:
-            return None
-
-    def mask(buffer, data, start, n, key):
-        """Copy `data[start:start + n]`, masked, to byte 16 of `buffer` (RFC 6455 5.3).
-
-        `data`: memoryview of bytes; `key`: what `widen` returned for this frame. Whole
-        integers are 9 times as fast as a loop over bytes, and need 3.5 bytes of heap a byte;
-        without that memory the loop does it.
-        """
-        try:
-            width = (n + 3) & ~3 if len(data) == n else len(buffer) - _BODY
-            buffer[_BODY : _BODY + width] = (int.from_bytes(data[start : start + n], "little") ^ key).to_bytes(
-                width, "little"
-            )
-        except (MemoryError, TypeError):  # None for a key
-            i = 0
+            view = memoryview(scratch)
+            width = min(n - i + 3 & ~3, _WIDTH)
+            key = int.from_bytes(bytes(view[12:_BODY]) * (width >> 2), "little")
             while i < n:
-                buffer[_BODY + i] = data[start + i] ^ buffer[12 + (i & 3)]
-                i += 1
+                scratch[i : i + width] = (int.from_bytes(view[i : i + width], "little") ^ key).to_bytes(width, "little")
+                i += width
+        except MemoryError:
+            pass
+        while i < n:
+            scratch[i] ^= scratch[12 + (i & 3)]
+            i += 1
 
 
-def header(buffer, first, n, key):
-    """Write a frame header so that it ends at byte 16 of `buffer` (RFC 6455 5.2).
+def header(scratch, first, n, key):
+    """Write a frame header so that it ends at byte 16 of `scratch` (RFC 6455 5.2).
 
     `first`: FIN, RSV and opcode; `n`: payload length in bytes; `key`: 4 bytes.
     Returns where the header begins.
     """
-    # Not as a slice: up to MicroPython 1.25 each a:b makes an object on the heap, also in an
-    # assignment; 1.26 keeps it on the stack.
-    buffer[12] = key[0]
-    buffer[13] = key[1]
-    buffer[14] = key[2]
-    buffer[15] = key[3]
-    if n < 126:
+    for i in range(4):  # a slice assignment takes heap up to MicroPython 1.25
+        scratch[12 + i] = key[i]
+    if n < _LENGTH16:
         start = 10
-        buffer[11] = 0x80 | n
+        scratch[11] = _MASKED | n
     else:
         start = 8 if n < 65536 else 2
-        buffer[start + 1] = 0xFE if n < 65536 else 0xFF
-        for i in range(start + 2, 12):
-            buffer[i] = (n >> (88 - 8 * i)) & 0xFF
-    buffer[start] = first
+        scratch[start + 1] = _MASKED | (_LENGTH16 if n < 65536 else _LENGTH64)
+        i = 12
+        while i > start + 2:
+            i -= 1
+            scratch[i] = n & 0xFF
+            n >>= 8
+    scratch[start] = first
     return start
 
 
@@ -117,8 +127,8 @@ def _attempt(function, n):
 
 
 def _allocate(function, n):
-    # What a collection cannot help raises. The exception of the first attempt must be gone by
-    # then, frame and all: it would lie in the middle of the room.
+    # function(n), once more after a collection where there is no memory. The exception of the first
+    # attempt must be gone by then, traceback and all: it would lie in the middle of the free room.
     result = _attempt(function, n)
     if result is None:
         gc.collect()
@@ -145,6 +155,16 @@ def _text(message, state, start):
     return text
 
 
+def _close_status(payload):
+    # The status that the payload of a Close frame leads to, 0 for a good one (RFC 6455 7.4).
+    n = len(payload)
+    if n:
+        n = 0 if n == 1 else payload[0] << 8 | payload[1]
+        if not (1000 <= n < 1004 or 1006 < n < 1015 or 2999 < n < 5000):
+            return -202
+    return -207 if utf8(payload, 2, len(payload), 0) else 0
+
+
 def receiver(read, handlers, max_message):
     """Read the server's frames; a generator.
 
@@ -155,31 +175,30 @@ def receiver(read, handlers, max_message):
 
     Yields 0 when there is nothing to read; else what has come, and with the next step its
     content: opcode 1 or 2 (`str`, `bytearray`: a whole message), opcode | 0x10 (a `memoryview`,
-    valid until the next step: a piece), opcode | 0x30 (the last piece), 8, 9, 10 (the payload,
-    a `bytearray`). Ends after a Close frame, or after yielding the status (below 0) that a
-    frame against RFC 6455 5.2 to 5.6, 7.4 and 8.1 or a lack of memory leads to.
+    valid until the next step but one: a piece; the step after that gives its handler), opcode | 0x30
+    (the last piece, likewise), 8, 9, 10 (the payload, a `bytearray`). Ends after a Close frame, or
+    after yielding the status (below 0) that a frame against RFC 6455 5.2 to 5.6, 7.4 and 8.1 or a
+    lack of memory leads to.
     """
     head = bytearray(8)
     buffer = head
-    stage = _HEADER
+    stage = _READ_HEADER
     got = 0
     want = 2
     opcode = 0  # of the message under way
-    message = part = None
+    message = part = taker = None
     state = checked = rest = 0
     while True:
         while got < want:
             n = read(buffer, got, want - got)
             if n:
                 got += n
-                if stage == _PART:
+                if stage == _READ_PART:
                     break
             else:
-                if opcode == 1 and message is not None:
+                if opcode == _TEXT and message is not None:
                     # nothing else to do: look early at the text so far, a little at a time
-                    n = got if stage == _WHOLE else len(message)
-                    if n > checked + 256:
-                        n = checked + 256
+                    n = min(got if stage == _READ_WHOLE else len(message), checked + 256)
                     state = utf8(message, checked, n, state)
                     checked = n
                     if state < 0:
@@ -187,118 +206,111 @@ def receiver(read, handlers, max_message):
                         return
                 yield 0
 
-        if stage == _HEADER:
+        if stage == _READ_HEADER:
             first = head[0]
             rest = head[1]
-            code = first & 15
-            fin = first & 0x80
-            # a reserved bit, a mask, a reserved opcode; a control frame in parts or too long
-            if first & 0x70 or rest & 0x80 or code & 7 > 2 or code & 8 and not (fin and rest < 126):
+            code = first & _OPCODE
+            fin = first & _FIN
+            # a reserved bit, a mask, a reserved opcode; a control frame in fragments or too long (RFC 6455 5.2, 5.5)
+            if first & _RSV or rest & _MASKED or code & 7 > 2 or code & _CONTROL and not (fin and rest < _LENGTH16):
                 yield -202
                 return
-            if code < 8 and bool(code) == bool(opcode):
+            if code < _CONTROL and bool(code) == bool(opcode):
                 yield -15
                 return
-            if rest > 125:
-                stage = _LENGTH
-                want = 2 if rest == 126 else 8
+            if rest >= _LENGTH16:
+                stage = _READ_LENGTH
+                want = 2 if rest == _LENGTH16 else 8
                 got = 0
                 continue
-        elif stage == _LENGTH:
+        elif stage == _READ_LENGTH:
             rest = 0
             for i in range(want):
                 rest = rest << 8 | head[i]
-            if rest < (126 if want == 2 else 65536) or rest >> 63:
+            if rest < (_LENGTH16 if want == 2 else 65536) or rest >> 63:
                 yield -202
                 return
 
-        if stage < _CONTROL:  # the header is complete
-            if code & 8:
-                stage = _CONTROL
-                buffer = bytearray(rest)
-                got = 0
+        if stage < _READ_CONTROL:  # the header is complete
+            got = 0
+            if code & _CONTROL:
+                stage = _READ_CONTROL
                 want = rest
+                try:
+                    buffer = _allocate(bytearray, rest)
+                except MemoryError:
+                    if code != _CLOSE:
+                        yield -8
+                        return
+                    buffer = b""  # it ends the connection without its payload too
+                    want = 0
                 continue
             if code:
                 opcode = code
-                pieces = "data" in handlers
+                taker = handlers.get("data")
                 state = checked = 0
             failed = -11 if not code else -8 if fin else -10
-            if not pieces:
+            if not taker:
                 n = len(message) if message is not None else 0
                 # no heap holds a gigabyte; a later fragment would grow until it has failed
                 if rest >> 30 or max_message is not None and n + rest > max_message:
                     yield failed
                     return
-                if code:
-                    try:
-                        message = buffer = _allocate(bytearray, rest)
-                    except MemoryError:
-                        yield failed
-                        return
-                    stage = _WHOLE
-                    got = 0
+            try:
+                if code and not taker:
+                    message = buffer = _allocate(bytearray, rest)
+                    stage = _READ_WHOLE
                     want = rest
                     continue
-            if part is None and rest:
-                try:
+                if part is None and rest:
                     part = _allocate(bytearray, _PIECE)
-                except MemoryError:
-                    yield failed
-                    return
-            stage = _PART
+            except MemoryError:
+                yield failed
+                return
+            stage = _READ_PART
             buffer = part
-            got = 0
             want = min(rest, _PIECE)
             if want:
                 continue
 
-        if stage == _CONTROL:
-            if code == 8:
-                # RFC 6455 7.4: which codes a frame may carry
-                n = 1000 if not rest else 0 if rest == 1 else buffer[0] << 8 | buffer[1]
-                if not (1000 <= n < 1004 or 1006 < n < 1015 or 2999 < n < 5000):
-                    yield -202
-                    return
-                if utf8(buffer, 2, rest, 0):
-                    yield -207
+        if stage == _READ_CONTROL:
+            if code == _CLOSE:
+                n = _close_status(buffer)
+                if n:
+                    yield n
                     return
             yield code
             yield buffer
-            if code == 8:
+            if code == _CLOSE:
                 return
-        elif pieces:
+        elif taker:
             rest -= got
             final = fin and not rest
-            if opcode == 1:
+            if opcode == _TEXT:
                 state = utf8(part, 0, got, state)
                 if state < 0 or final and state:
                     yield -207
                     return
             if got or final:
-                yield opcode | (0x30 if final else 0x10)
+                yield opcode | (_LAST if final else _PART)
                 yield memoryview(part)[:got] if got else memoryview(b"")
-            if rest:
-                got = 0
-                want = min(rest, _PIECE)
-                continue
-        elif stage == _PART:
-            if got:
-                rest -= got
-                try:
-                    message.extend(memoryview(part)[:got])
-                except MemoryError:
-                    yield -11
-                    return
-                if rest:
-                    got = 0
-                    want = min(rest, _PIECE)
-                    continue
+                yield taker
+        elif got and stage == _READ_PART:
+            rest -= got
+            try:
+                message.extend(memoryview(part)[:got])
+            except MemoryError:
+                yield -11
+                return
+        if stage == _READ_PART and rest:
+            got = 0
+            want = min(rest, _PIECE)
+            continue
 
-        if code < 8 and fin:
-            if not pieces:
+        if code < _CONTROL and fin:
+            if not taker:
                 part = None
-                if opcode == 1:
+                if opcode == _TEXT:
                     message = _text(message, state, checked)
                     if isinstance(message, int):
                         yield message
@@ -309,7 +321,8 @@ def receiver(read, handlers, max_message):
                 opcode = 0
                 yield buffer
             opcode = 0
-        stage = _HEADER
+            taker = None
+        stage = _READ_HEADER
         buffer = head
         got = 0
         want = 2

@@ -4,112 +4,164 @@
 Loaded when the request is on its way, and let go again, see `uwebsocket_url`.
 """
 
-from errno import ECONNRESET
+import gc
+from sys import platform
 
 from micropython import const
+from utime import ticks_ms
 
-_MOST = const(4096)  # bytes of the reply in all
-_LINE = const(64)  # bytes that are asked for at once: the memory for them is taken before
+_HEADER = const(5)  # the event that a header is, as in uwebsocket_client
+
+_MOST = const(16384)  # bytes of header lines in all
+_LINE = const(512)  # bytes of a line that matters
+_PIECE = const(64)  # bytes that are asked for at once: the memory for them is taken before
+
+_SCRATCH = const(144)  # bytes of the scratch buffer: a header, and the payload of any control frame
+
+# Payload bytes of one write, multiples of what is masked at once: where the heap has plenty; one TCP segment
+# with the header; where segments are a little smaller (ESP32), and what one record of axTLS holds
+_PLENTY = const(3872)
+_SEGMENT = const(1452)
+_RECORD = const(968)
+_PLENTY_FREE = const(49152)
 
 
-def reply(readline, accept, protocols, ws):
+
+def _text(line):
+    # A line as a str; what is not UTF-8 byte by byte, as Latin-1.
+    try:
+        return str(line, "utf8")
+    except UnicodeError:
+        return "".join([chr(c) for c in line])
+
+
+def reply(readline, accept, protocols, ws, wanted=False):
     """Read and check the server's reply (RFC 6455 4.1, 4.2.2); a generator.
 
     `readline(n)` returns at most `n` bytes of the next line, with its end; less, or `None`, when
-    no more has come. `accept`, `protocols`: from `request`. `ws`: an object that is given the
-    attributes `http_status` (of a refusal) and `protocol` (the server's choice).
+    no more has come. `accept`: bytes; `protocols`: a list of the `str` that were offered. `ws`: an object that is
+    given the attributes `http_status` (of a refusal), `error` and `protocol` (the server's choice). `wanted`: whether
+    headers are yielded.
 
-    Yields 0 when there is nothing to read. Ends after the headers of a good reply, or after
-    yielding -7 or -17. Takes nothing that follows the headers.
+    Yields 0 when there is nothing to read; 5 and then a header, `(name, value)` as `str`; -7 or -17 as the
+    last. Ends after the headers of a good reply. Takes nothing that follows the headers. Replies of 1xx before
+    101 are passed over (RFC 9110 15.2).
     """
     room = _MOST
+    code = 0  # of the reply, once its first line is read
     upgrade = connection = accepted = False
     chosen = None
     line = b""
-    code = None
     while True:
-        if not room:
-            yield -7
-            return
-        value = readline(min(room, _LINE))
+        value = readline(min(room, _PIECE))
         if not value:
             yield 0
             continue
         room -= len(value)
-        line += value
-        if value[-1] != 10:
-            continue
+        ended = value[-1] == 10
+        if wanted or len(line) <= _LINE:
+            line += value
+        if not code and line[:9] != b"HTTP/1.1 "[: len(line)]:
+            break
+        if not ended:
+            if room:
+                continue
+            if code < 200:
+                ws.error = "more than 16 KiB of headers"
+                code = -7
+            break
+        place = len(line)
         line = line.strip(b"\r\n")
-        good = True
-        if code is None:
-            code = line[9:12]
-            good = line[:7] == b"HTTP/1." and line[8:9] == b" " and line[12:13] in (b"", b" ")
-            if good and len(code) == 3 and code.isdigit():
-                if code != b"101":
-                    ws.http_status = int(code)
-                    yield -17
-                    return
-            else:
-                good = False
-        elif line:
+        if not code:
+            value = line[9:12]
+            if len(value) < 3 or not value.isdigit() or value < b"100" or line[12:13] not in (b"", b" "):
+                break
+            code = int(value)
+            if code > 199:
+                ws.http_status = code
+                ws.error = _text(line)
+                if not wanted:
+                    break
+        elif not line:
+            if code != 101:
+                if code > 199:
+                    break
+                code = 0  # an interim reply: another one follows
+                continue
+            if upgrade and connection and accepted:
+                ws.protocol = chosen
+                return
+            ws.error = "no header " + ("Sec-WebSocket-Accept" if upgrade and connection else "Upgrade, Connection")
+            code = -7
+            break
+        else:
             i = line.find(b":")
             name = line[: max(i, 0)].lower()
             value = line[i + 1 :].strip()
-            # which of these, by its place; no name, one with white space, a folded line: malformed
-            i = b" upgrade sec-websocket-accept connection sec-websocket-protocol sec-websocket-extensions ".find(
-                b" %s " % name
-            )
-            if not name or len(name.split()) > 1 or name.strip() != name:
-                good = False
-            elif i == 0:
-                good = upgrade = value.lower() == b"websocket"
-            elif i == 8:
-                good = not accepted and value == accept
-                accepted = True
-            elif i == 29:
-                for name in value.lower().split(b","):
-                    connection = connection or name.strip() == b"upgrade"
-            elif i == 40:
-                good = chosen is None and value in protocols
-                chosen = value
-            elif i > 0:
-                good = not value
-        else:
-            if not (upgrade and connection and accepted):
-                yield -7
-            elif chosen:
-                ws.protocol = chosen.decode()
-            return
-        if not good:
-            yield -7
-            return
+            good = True
+            if code == 101:
+                # which of these, by its place; no name, one with white space, a folded line: malformed
+                i = b" upgrade sec-websocket-accept connection sec-websocket-protocol sec-websocket-extensions ".find(
+                    b" %s " % name
+                )
+                if not name or len(name.split()) > 1 or name.strip() != name or i >= 0 and place > _LINE:
+                    good = False
+                elif i == 0:
+                    good = upgrade = value.lower() == b"websocket"
+                elif i == 8:
+                    good = not accepted and value == accept
+                    accepted = True
+                elif i == 29:
+                    for i in value.lower().split(b","):
+                        connection = connection or i.strip() == b"upgrade"
+                elif i == 40:
+                    good = chosen is None and _text(value) in protocols
+                    chosen = _text(value)
+                elif i > 0:
+                    good = not value
+            if not good:
+                ws.error = "wrong header " + _text(name or line[:_PIECE])
+                code = -7
+                break
+            if wanted and name and (code == 101 or code > 199):
+                yield _HEADER
+                yield _text(name), _text(value)
         line = b""
+    if code > 199:
+        yield -17
+    else:
+        ws.error = ws.error or "no HTTP/1.1 reply"
+        yield -7
 
 
-def read(ws, value):
-    """Read the reply from the socket of `ws`; a generator that yields what `reply` yields.
+def phase(ws, connection, load):
+    """Read the reply from the socket; a generator that yields what `reply` yields.
 
-    `value`: the tuple of `accept` and `protocols` for `reply`, and whether the server has said
-    something already, in TLS. Yields -111 too. Raises `OSError`
-    of the network and `EOFError` for its end.
+    Raises `OSError` of the network, `ValueError` of TLS, and `EOFError` for the end.
     """
-    heard = value[2]
 
     def readline(n):
-        nonlocal heard
         # a reset loses the part of a line that came before it, so the first byte is taken alone
-        line = ws._sock.readline(n if heard else 1)
+        line = connection.sock.readline(n if connection.heard else 1)
         if line == b"":
             raise EOFError
         if line:
-            heard = True
+            connection.heard = True
+        if ws.http_status:
+            connection.status = -17  # whatever comes after it
         return line
 
-    try:
-        yield from reply(readline, value[0], value[1], ws)
-    except OSError as error:
-        # lwIP tells a refused connection as a reset
-        if heard or error.errno != ECONNRESET:
-            raise
-        ws.errno = error.errno
-        yield -111
+    yield from reply(readline, connection.target[0], connection.target[1], ws, "header" in ws._handlers)
+    connection.phase = connection.target = None
+    segment = _SEGMENT
+    if platform == "esp8266":
+        if connection.sock is not connection.raw:
+            segment = _RECORD
+    elif not hasattr(gc, "mem_free") or gc.mem_free() > _PLENTY_FREE:
+        segment = _PLENTY
+    elif platform == "esp32":
+        segment = _RECORD
+    connection.room = segment
+    gc.collect()
+    connection.buffer = connection.scratch = bytearray(_SCRATCH)
+    connection.got_ms = connection.sent_ms = connection.opened_ms = ticks_ms()

@@ -1,83 +1,147 @@
 # uwebsocket_request: the upgrade request. MIT licence, see LICENSE.
-"""The client's part of the opening handshake of RFC 6455 4.1, as bytes.
+"""The client's part of the opening handshake of RFC 6455 4.1.
 
-Loaded when a connection is to be opened, and let go again, see `uwebsocket_url`.
+Loaded when the server is reached, and let go again, see `uwebsocket_url`.
 """
 
 from binascii import b2a_base64
+from errno import ECONNRESET
 from hashlib import sha1
 from os import urandom
 
-import machine
 from micropython import const
 
-# Indices of the options, see KEYS in uwebsocket_config
-_HEADERS = const(0)
-_PROTOCOLS = const(1)
+_PROTOCOLS = const(1)  # index of the option, see KEYS in uwebsocket_config
+
+_SEGMENT = const(1452)  # the most that one write takes, as in uwebsocket_client
+_LEAST = const(256)
 
 
-def request(target, headers, protocols, key):
-    """Build the upgrade request (RFC 6455 4.1).
+def _view(text):
+    # The bytes of a str or bytes, without a copy where the interpreter can.
+    try:
+        return memoryview(text)
+    except TypeError:
+        return memoryview(text.encode())
 
-    `target`: what `parse_url` returned; `headers`: dict of the user's, checked; `protocols`:
-    subprotocols to offer, `str`; `key`: 16 random bytes.
-    Returns `(tls, host, port, request, accept, protocols)`: the bytes to send, the value that the
-    server must give as `Sec-WebSocket-Accept`, and all subprotocols that are offered, each as bytes.
-    """
-    tls, host, port, path, authorization = target
-    key = b2a_base64(key)[:-1]
-    at = b"[%s]" % host if host.find(b":") >= 0 else host
-    if port != (443 if tls else 80):
-        at += b":%d" % port
-    end = b"\r\n"
-    lines = (
-        b"GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: uwebsocket_client\r\n"
-        b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s" % (path, at, key)
-    ).split(end)
-    if authorization:
-        lines.append(b"Authorization: " + authorization)
-    offers = []
-    for name in protocols:
-        name = name.encode()
-        if name not in offers:
-            offers.append(name)
+
+def offers(headers, protocols):
+    """Return the subprotocols to offer, as a list of `str`: `protocols`, and those in `headers`, each once."""
+    found = list(protocols)
     for name, value in headers.items():
-        name = name.encode() + b": "
-        value = value.encode()
-        if name.lower() == b"sec-websocket-protocol: ":
-            for name in value.split(b","):
-                name = name.strip()
-                if name and name not in offers:
-                    offers.append(name)
-        else:
-            for i in range(len(lines) - 1, 0, -1):
-                if lines[i].lower().startswith(name.lower()):
-                    lines.pop(i)
-            lines.append(name + value)
-    if offers:
-        lines.append(b"Sec-WebSocket-Protocol: " + b",".join(offers))
-    lines.append(end)
-    key = b2a_base64(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())[:-1]
-    return tls, host, port, end.join(lines), key, offers
+        if name.lower() == "sec-websocket-protocol":
+            found.extend([item.strip() for item in value.split(",")])
+    return [item for i, item in enumerate(found) if item and item not in found[:i]]
 
 
-def prepare(ws, target, call):
-    """Do what comes before the network: the background, the user's headers, the request.
+def request(url, target, headers, protocols, key):
+    """Make the upgrade request (RFC 6455 4.1); a generator of its pieces, `str` or bytes-like.
 
-    `ws`: the client; `target`: what `parse_url` returned; `call`: the client's way into a module that
-    it does not keep.
-    Returns what `request` returns, or `target` if that is a status. Raises what a `headers` function
-    raises, and `ValueError` for one that returns other headers than `config()` takes.
+    `url`: `str`; `target`: what `parse_url` returned for it; `headers`: dict of the user's, checked; `protocols`:
+    what `offers` returned; `key`: bytes, the value of Sec-WebSocket-Key.
     """
-    if hasattr(machine, "Timer"):  # a PC has none
-        import uwebsocket_board
+    tls, host, port, start, authorization = target
+    names = [name.lower().encode() for name in headers]
+    yield b"GET "
+    # path and query, percent-encoded
+    url = _view(url)
+    i = start
+    if i == len(url) or url[i] != 0x2F:
+        yield b"/"
+    while i < len(url) and url[i] != 0x23:
+        c = url[i]
+        if c > 0x7E or c in b"^`{|}":
+            yield url[start:i]
+            yield b"%%%02X" % c
+            start = i + 1
+        i += 1
+    yield url[start:i]
+    yield b" HTTP/1.1\r\n"
+    if b"host" not in names:
+        yield b"Host: [%s]" % host if b":" in host else b"Host: " + host
+        if port != (443 if tls else 80):
+            yield b":%d" % port
+        yield b"\r\n"
+    # the headers of every request, which the user's override
+    for line in (b"User-Agent: uwebsocket_client\r\n",):
+        if line[: line.find(b":")].lower() not in names:
+            yield line
+    yield b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
+    yield key
+    yield b"\r\n"
+    if authorization and b"authorization" not in names:
+        yield b"Authorization: "
+        yield authorization
+        yield b"\r\n"
+    for name, value in headers.items():
+        if name.lower() != "sec-websocket-protocol":
+            yield name
+            yield b": "
+            yield value
+            yield b"\r\n"
+    if protocols:
+        yield b"Sec-WebSocket-Protocol: "
+        yield ", ".join(protocols)
+        yield b"\r\n"
+    yield b"\r\n"
 
-        uwebsocket_board.start(ws)
-    if isinstance(target, int):
-        return target
-    options = ws._options
-    headers = options[_HEADERS] or {}
-    if callable(headers):
-        headers = call("config", "update", options, {"headers": headers()})[_HEADERS]
-    return request(target, headers, options[_PROTOCOLS], urandom(16))
+
+def _write(connection, buffer, n):
+    # Writes `n` bytes of `buffer`; a generator that yields 0 where there is no room.
+    start = 0
+    while start < n:
+        k = connection.sock.write(buffer, start, n - start)
+        if k == 0:
+            raise OSError(ECONNRESET, "")  # how axTLS tells it
+        if k:
+            start += k
+            if connection.shaking:
+                connection.shaking = False
+                connection.heard = True
+                connection.doing = "time-out: request"
+        else:
+            yield 0
+
+
+def phase(ws, connection, load):
+    """Send the upgrade request; a generator that yields 0 where there is no room for it.
+
+    Leaves for the next phase what the server must give as Sec-WebSocket-Accept, as bytes, and the subprotocols that
+    are offered. Raises `OSError` of the network, `ValueError` of TLS.
+    """
+    if not connection.shaking:
+        connection.doing = "time-out: request"
+    headers = connection.headers
+    protocols = offers(headers, ws._options[_PROTOCOLS])
+    key = b2a_base64(urandom(16))[:-1]
+    size = 0
+    for piece in request(ws._url, connection.target, headers, protocols, key):
+        size += len(_view(piece))
+    try:
+        buffer = bytearray(min(size, _SEGMENT))
+    except MemoryError:
+        buffer = bytearray(_LEAST)
+    n = 0
+    for piece in request(ws._url, connection.target, headers, protocols, key):
+        piece = _view(piece)
+        i = 0
+        while i < len(piece):
+            k = min(len(piece) - i, len(buffer) - n)
+            buffer[n : n + k] = piece[i : i + k]
+            n += k
+            i += k
+            if n == len(buffer):
+                yield from _write(connection, buffer, n)
+                n = 0
+    yield from _write(connection, buffer, n)
+    connection.headers = None
+    connection.target = b2a_base64(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())[:-1], protocols
+    connection.phase = "reply"
+    connection.doing = "time-out: reply"
+    connection.pending = False
+    if connection.pollable is not connection.raw:
+        # While hands are shaken the SSLSocket knows which way it waits. Afterwards TCP itself is asked, which wakes at
+        # once: what mbedTLS has decrypted is never left, for the client reads until there is nothing.
+        connection.poller.unregister(connection.pollable)
+        connection.poller.register(connection.raw, connection.flags)
+        connection.pollable = connection.raw

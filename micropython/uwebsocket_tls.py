@@ -1,54 +1,35 @@
 # uwebsocket_tls: wss:// on the TLS library of the firmware. MIT licence, see LICENSE.
 """TLS for a connection that is being opened.
 
-Loaded for a wss:// URL when TCP is connected, and let go again. mbedTLS (ESP32, PC) does the
-handshake in the first writes; axTLS (ESP8266) is kept in hand by `uwebsocket_axtls`.
+Loaded for a wss:// URL when TCP is connected, and let go again. mbedTLS (ESP32, PC) shakes hands in the first
+writes; axTLS (ESP8266) is kept in hand by `uwebsocket_axtls`.
 """
 
 import gc
-import sys
 from binascii import a2b_base64
+from sys import platform
 
 import uselect
 from micropython import const
 
-# Indices of the options, see KEYS in uwebsocket_config
-_TLS = const(8)
+_TLS = const(8)  # index of the option, see KEYS in uwebsocket_config
 
-_ROOM = const(4096)  # payload bytes of one write: about the record that mbedTLS makes on an ESP32
-_ESP32_HEAP = const(45000)  # with less in all, mbedTLS has been seen to wait for ever
-
-
-class _Poller:
-    # The poll object of a connection over mbedTLS. While hands are shaken the SSLSocket knows which
-    # way it waits; afterwards TCP itself is asked, which wakes at once. What mbedTLS has decrypted
-    # is never left, for the client reads until there is nothing.
-
-    def __init__(self, poller, raw, sock):
-        self._poller = poller
-        self._raw = raw
-        self._sock = sock
-        poller.unregister(raw)
-        poller.register(sock, uselect.POLLIN | uselect.POLLOUT | uselect.POLLHUP)
-        self.ipoll = poller.ipoll
-
-    def modify(self, sock, flags):
-        if self._sock is not None:  # the first time, when the request is sent
-            self._poller.unregister(sock)
-            self._poller.register(self._raw, flags)
-            self._sock = None
-        else:
-            self._poller.modify(self._raw, flags)
+# Bytes of the ESP-IDF's heap that a handshake has been seen to need on an ESP32 (MicroPython 1.23 to 1.26): with 31 KB
+# it returned nothing for ever, with 36 KB it always succeeded.
+_ESP32_HEAP = const(35000)
 
 
 def library():
-    """Return the module that has the firmware's TLS: `tls` (1.23), `ssl` (1.21) or `ussl`."""
-    for name in ("tls", "ssl"):
-        try:
-            return __import__(name)
-        except ImportError:
-            pass
-    return __import__("ussl")
+    """Return the module that has the firmware's TLS: `tls` (1.23 and later) or `ssl`. Raises `ImportError`."""
+    try:
+        return __import__("tls")
+    except ImportError:
+        return __import__("ssl")
+
+
+def can_verify():
+    """Return whether the firmware can verify a server: axTLS, on the ESP8266, cannot."""
+    return hasattr(library(), "CERT_REQUIRED")
 
 
 def _data(value):
@@ -67,80 +48,64 @@ def _der(data):
     return blocks or [data]
 
 
-def _own(tls, config):
-    # the client's certificate and key; axTLS knows no PEM, and says so only in the handshake
-    cert = _data(config["cert"])
-    key = _data(config["key"])
-    if not hasattr(tls, "CERT_REQUIRED"):
-        # the certificate goes without its chain; in a key's file its parameters may come first
-        return _der(cert)[0], _der(key)[-1]
-    return cert, key
-
-
 def _context(tls, config, verify):
     context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-    if hasattr(tls, "CERT_REQUIRED"):  # axTLS has none
+    verifies = hasattr(tls, "CERT_REQUIRED")
+    if verifies:
         # never the default: the modules `tls` and `ssl` differ in it
         context.verify_mode = tls.CERT_REQUIRED if verify else tls.CERT_NONE
         if "ca" in config:
             for block in _der(_data(config["ca"])):
                 context.load_verify_locations(block)
+    elif verify:
+        raise ValueError("this firmware cannot verify a server")
     if "cert" in config:
-        cert, key = _own(tls, config)
+        cert = _data(config["cert"])
+        key = _data(config["key"])
         try:
+            if not verifies:
+                raise ValueError  # axTLS knows no PEM, and says so only in the handshake
             context.load_cert_chain(cert, key)
-        except ValueError:  # a library that knows no PEM
+        except ValueError:
+            # the certificate goes without its chain; in a key's file its parameters may come first
             context.load_cert_chain(_der(cert)[0], _der(key)[-1])
     return context
 
 
-def _wrap_old(tls, sock, config, verify, name, arguments):
-    # firmware up to 1.20
-    if "cert" in config:
-        arguments["cert"], arguments["key"] = _own(tls, config)
-    if verify:
-        arguments["cert_reqs"] = tls.CERT_REQUIRED
-        arguments["cadata"] = _data(config["ca"])
-    return tls.wrap_socket(sock, server_hostname=name, **arguments)
+def phase(ws, connection, load):
+    """Put TLS over the connected socket, and let the poller watch it.
 
-
-def wrap(ws, host):
-    """Put TLS over the connected socket of `ws`, and return the new one.
-
-    `host`: `str`, of the URL. Sets `_sock` and `_poller` of `ws`. Raises `OSError` and `ValueError`
-    when the certificates cannot be read or the handshake of axTLS fails; that of mbedTLS comes with
-    the first writes. `MemoryError` when there is too little memory to begin.
+    Raises `OSError` and `ValueError` when the certificates cannot be read or the handshake of axTLS fails; that of
+    mbedTLS comes with the first writes. `MemoryError` when there is too little memory to begin.
     """
     gc.collect()
+    connection.phase = "request"
+    connection.doing = "time-out: TLS"
+    connection.shaking = True
     tls = library()
     config = ws._options[_TLS] or {}
     verify = config.get("verify", "ca" in config)
     name = config.get("server_hostname")
     if name is None:
         # an address is no server name (RFC 6066 3), but a certificate may hold one
+        host = connection.target[1].decode()
         literal = ":" in host or host.replace(".", "").isdigit()
         name = None if literal and not verify else host
-    raw = ws._sock
-    if not hasattr(tls, "MBEDTLS_VERSION") and sys.platform != "esp32":
-        from uwebsocket_axtls import AxTLS
-
-        if hasattr(tls, "SSLContext"):
-            context = _context(tls, config, verify)
-            sock = AxTLS(ws, lambda gate: context.wrap_socket(gate, server_hostname=name))
-        else:
-            sock = AxTLS(ws, lambda gate: _wrap_old(tls, gate, config, verify, name, {}))
-        ws._sock = ws._poller = sock
-        return sock
-    if sys.platform == "esp32":
+    if not hasattr(tls, "MBEDTLS_VERSION") and platform != "esp32":
+        context = _context(tls, config, verify)
+        AxTLS = load("axtls").AxTLS
+        connection.sock = AxTLS(ws, connection, lambda gate: context.wrap_socket(gate, server_hostname=name))
+        return
+    if platform == "esp32":
         import esp32
 
         if sum([region[1] for region in esp32.idf_heap_info(esp32.HEAP_DATA)]) < _ESP32_HEAP:
+            ws.error = "the ESP-IDF's heap has too little for TLS"
             raise MemoryError
-    if hasattr(tls, "SSLContext"):
-        sock = _context(tls, config, verify).wrap_socket(raw, server_hostname=name, do_handshake_on_connect=False)
-    else:
-        sock = _wrap_old(tls, raw, config, verify, name, {"do_handshake": False})
-    ws._sock = sock
-    ws._poller = _Poller(ws._poller, raw, sock)
-    ws._room = _ROOM
-    return sock
+    sock = _context(tls, config, verify).wrap_socket(
+        connection.raw, server_hostname=name, do_handshake_on_connect=False
+    )
+    # While hands are shaken the SSLSocket knows which way it waits.
+    connection.poller.unregister(connection.raw)
+    connection.poller.register(sock, connection.flags)
+    connection.sock = connection.pollable = sock

@@ -1,20 +1,31 @@
 # uwebsocket_url: takes a WebSocket URL apart. MIT licence, see LICENSE.
 """RFC 6455 3 and RFC 3986 3, strict enough that nothing can be smuggled into a request.
 
-The first of four modules that open a connection, each loaded when its turn has come and let go
-again: url, request, connect, reply. The names in them would stay in the interpreter all the same,
+The first of the modules that take part in opening a connection, each loaded when its turn has come and let go
+again: url, connect, tls, request, reply. The names in them would stay in the interpreter all the same,
 so they have few, and compare bytes, which are no names.
 """
 
 from binascii import b2a_base64, unhexlify
+from os import urandom
+
+import machine
+from micropython import const
+
+# Indices of the options, see KEYS in uwebsocket_config
+_HEADERS = const(0)
+_RECONNECT_MIN = const(10)
+_RECONNECT_MAX = const(11)
+
+_HANDLER = const(2)  # an owner, as in uwebsocket_client
 
 
 def parse_url(url):
     """Take a WebSocket URL apart (RFC 6455 3, RFC 3986 3).
 
-    `url`: `str`. Returns `(tls, host, port, path, authorization)`: `host` and `path` (with the
-    query) as bytes, `host` without the brackets of IPv6, `authorization` the value of that header
-    or `None`; or the status, -1 to -4.
+    `url`: `str`. Returns `(tls, host, port, start, authorization)`: `host` as bytes, without the brackets of
+    IPv6; `start` the byte of the URL, in UTF-8, at which path and query begin; `authorization` the value of that
+    header or `None`. Or returns the status, -1 to -4.
     """
     try:
         url = url.encode()
@@ -22,8 +33,8 @@ def parse_url(url):
         return -4
     i = 0
     for c in url:
-        # white space and controls, in UTF-8 up to U+00A0, and surrogates
-        if c <= 0x20 or c == 0x7F or i == 0xC2 and c <= 0xA0 or i == 0xED and c >= 0xA0:
+        # white space and controls, in UTF-8 up to U+00A0, surrogates, and what RFC 3986 leaves out for deceiving
+        if c <= 0x20 or c == 0x7F or i == 0xC2 and c <= 0xA0 or i == 0xED and c >= 0xA0 or c in b'"<>\\':
             return -4
         i = c
     # the white space beyond that: U+1680, U+2000 to U+200A, U+2028, U+2029, U+202F, U+205F, U+3000
@@ -36,18 +47,18 @@ def parse_url(url):
     if not 1 < i < 4 or url[:i].lower() != b"wss"[:i] or url[i : i + 3] != b"://":
         return -1
     port = 443 if i > 2 else 80
-    path = url[i + 3 :].split(b"#", 1)[0]
-    i = 0
-    while i < len(path) and path[i] not in b"/?":
-        i += 1
-    host = path[:i]
-    path = path[i:]
+    tls = port > 80
+    i += 3
+    start = i
+    while start < len(url) and url[start] not in b"/?#":
+        start += 1
+    host = url[i:start]
 
     authorization = None
-    i = host.rfind(b"@")
+    i = host.find(b"@")
     if i >= 0:
         user = host[:i].split(b"%")
-        if max(host) > 0x7E:
+        if max(host) > 0x7E or host.rfind(b"@") > i:
             return -4
         try:
             for c in range(1, len(user)):
@@ -76,17 +87,38 @@ def parse_url(url):
     for c in host:
         if not (0x30 <= c <= 0x39 or 0x61 <= c | 0x20 <= 0x7A or c in (b":.%" if literal else b"-._~")):
             return -4
-    tls = port > 80
     if digits:
         digits = digits[1:]
         if not digits.isdigit() or len(digits.lstrip(b"0")) > 5 or not 0 < int(digits) < 65536:
             return -3
         port = int(digits)
+    return tls, host, port, start, authorization
 
-    encoded = bytearray(b"" if path[:1] == b"/" else b"/")
-    for c in path:
-        if c > 0x7E or c in b'"<>\\^`{|}':
-            encoded.extend(b"%%%02X" % c)
-        else:
-            encoded.append(c)
-    return tls, host, port, bytes(encoded), authorization
+
+def phase(ws, connection, load):
+    """Begin an attempt: in the background, with the user's headers and the parts of the URL.
+
+    Raises what a `headers` function raises, and `ValueError` for one that returns other headers than `config()` takes,
+    or for a timer that the board does not have; the attempt has then ended with -199.
+    """
+    # At random between reconnect_min_ms and a limit that doubles with each attempt, up to reconnect_max_ms.
+    least = ws._options[_RECONNECT_MIN]
+    ws._tries = min(ws._tries + 1, 29)
+    most = min(max(least, 1) << ws._tries, ws._options[_RECONNECT_MAX])
+    connection.pause_ms = least + ((most - least) * urandom(1)[0] >> 8)
+    connection.phase = "connect"
+    owner = ws._owner
+    ws._owner = _HANDLER  # what is raised now is the program's, which may call the client as in a handler
+    try:
+        if hasattr(machine, "Timer"):  # a PC has none
+            load("board", True).start(ws)
+        connection.headers = headers = ws._options[_HEADERS] or {}
+        if callable(headers):
+            connection.headers = load("config").check_headers(headers())
+    except MemoryError:
+        ws._end(-101)
+    except BaseException:
+        ws._end(-199)
+        raise
+    ws._owner = owner
+    connection.target = parse_url(ws._url)

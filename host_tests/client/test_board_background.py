@@ -236,14 +236,15 @@ def test_esp8266_connect_waits_for_tcp_and_then_tells_the_outcome_by_itself(firm
 @pytest.mark.parametrize("slow", ["url", "request", "connect", "reply"])
 def test_connect_calls_no_handler_however_fast_the_server_answers(firmware, slow):
     with Session(firmware, BACKGROUND, latency_ms=0) as session:
-        call = session.board.load("uwebsocket_client")._call
+        client = session.board.load("uwebsocket_client")
+        load = client.load
 
         def slowly(name, *arguments):
             if name == slow:
                 session.board.advance(20)  # to load a module takes a board some time
-            return call(name, *arguments)
+            return load(name, *arguments)
 
-        session.board.load("uwebsocket_client")._call = slowly
+        client.load = slowly
         session.connect()
         assert not session.events and not session.ws.connected
         session.board.run_background(1000)

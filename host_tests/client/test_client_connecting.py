@@ -193,7 +193,8 @@ def test_connect_to_a_name_that_dns_does_not_know_is_minus_5(firmware, host, mos
         assert not session.events
         assert session.finish() == -5
         assert session.ended_ms <= most_ms
-        assert not session.board.calls["socket"]
+        assert not session.board.calls["connect"]
+        assert host in session.ws.error
 
 
 @each(FIRMWARE)
@@ -335,8 +336,9 @@ def test_wrap_of_the_ticks_while_connecting_changes_nothing(firmware):
 
 
 @each(FIRMWARE)
-def test_nodelay_is_set_where_the_port_has_it(firmware):
+def test_nodelay_is_set_where_the_port_has_it_and_survives_it(firmware):
     with Session(firmware) as session:
         session.open()
         connection = session.board.open_sockets()[0].connection
-        assert connection.nodelay == (session.board.profile.nodelay is not None)
+        profile = session.board.profile
+        assert connection.nodelay == (profile.nodelay is not None and profile.full_queue != "ENOMEM")

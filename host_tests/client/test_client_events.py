@@ -140,13 +140,16 @@ def test_connect_in_the_close_handler_never_recurses(firmware):
 
 @each()
 @pytest.mark.parametrize("event", EVENTS)
-def test_poll_in_a_handler_returns_at_once(firmware, event):
+def test_poll_in_a_handler_returns_at_once_and_cannot_wait(firmware, event):
     with Session(firmware, QUICK) as session:
         results = []
 
         def poll(ws, *content):
             before = session.board.clock.now
-            results.append((ws.poll(5000), session.board.clock.now - before))
+            for timeout_ms in (1, 5000, -1):
+                with pytest.raises(RuntimeError, match="handler"):
+                    ws.poll(timeout_ms)
+            results.append((ws.poll(0), session.board.clock.now - before))
 
         session.on(event, poll)
         peer = session.open()
@@ -154,6 +157,19 @@ def test_poll_in_a_handler_returns_at_once(firmware, event):
         leave(peer)
         session.finish()
         assert results and set(results) == {(True, 0)}
+
+
+@each()
+def test_with_block_that_ends_in_a_handler_closes_and_raises(firmware):
+    with Session(firmware, QUICK) as session:
+
+        def leave_block(ws):
+            with pytest.raises(RuntimeError, match="handler"), ws:
+                pass
+
+        session.on("connection", leave_block)
+        session.connect()
+        assert session.finish() == 0
 
 
 @each()

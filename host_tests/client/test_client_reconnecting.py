@@ -217,9 +217,9 @@ def test_wifi_lost_costs_no_attempt_until_it_is_back(firmware):
         session.board.wifi_lost()
         session.until(lambda: session.statuses)
         session.idle(60000)
-        sockets, names = len(session.board.sockets), session.board.calls["getaddrinfo"]
+        attempts, names = session.board.calls["connect"], session.board.calls["getaddrinfo"]
         session.idle(60000)
-        assert (len(session.board.sockets), session.board.calls["getaddrinfo"]) == (sockets, names)
+        assert (session.board.calls["connect"], session.board.calls["getaddrinfo"]) == (attempts, names)
         session.board.wifi_back()
         session.until(lambda: session.ws.connected)
         assert session.statuses == [-108]
@@ -255,13 +255,13 @@ def test_background_is_idle_while_an_attempt_waits(firmware):
 
 
 @each()
-def test_options_of_the_next_attempt_are_the_latest(firmware):
-    with Session(firmware, OPTIONS) as session:
+def test_options_of_the_next_attempt_are_those_that_it_began_with(firmware):
+    with Session(firmware, OPTIONS | {"headers": {"X-Token": "for this server"}}) as session:
         session.open().reset()
         session.until(lambda: session.statuses)
-        session.ws.config({"headers": {"X-Token": "new"}})
+        session.ws.config({"headers": {"X-Token": "for another"}})
         session.until(lambda: session.ws.connected)
-        assert session.server.peers[1].request().header("X-Token") == "new"
+        assert session.server.peers[1].request().header("X-Token") == "for this server"
 
 
 @each()

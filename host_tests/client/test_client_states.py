@@ -7,12 +7,12 @@ from support.client_session import FIRMWARE, HOST, PORT, Session, each
 
 CLOSED, OPENING, OPEN, CLOSING, BROKEN, ENDING, WAITING = range(7)
 ALLOWED = {
-    CLOSED: {OPENING, WAITING},
-    OPENING: {CLOSED, OPEN},
-    OPEN: {CLOSED, CLOSING, BROKEN, ENDING},
+    CLOSED: {OPENING},
+    OPENING: {CLOSED, OPEN, WAITING},
+    OPEN: {CLOSED, CLOSING, BROKEN, ENDING, WAITING},
     CLOSING: {CLOSED, ENDING},
-    BROKEN: {CLOSED},
-    ENDING: {CLOSED},
+    BROKEN: {CLOSED, WAITING},
+    ENDING: {CLOSED, WAITING},
     WAITING: {CLOSED, OPENING},
 }
 
@@ -118,13 +118,24 @@ def silent(session):
 
 
 def reconnecting(session):
-    """Lost, back again, lost again and closed."""
-    session.ws.config({"reconnect": True})
-    session.open().reset()
+    """Refused, open, lost and back again, broken, closed by the server, lost again and closed."""
+    session.ws.config({"reconnect": True, "reconnect_max_ms": 2000})
+    session.board.refuse(HOST, PORT)
+    session.connect()
     session.until(lambda: session.statuses)
+    session.server = session.board.listen(HOST, PORT, upgrade=True)
     session.until(lambda: session.ws.connected)
     session.server.peers[-1].reset()
-    session.until(lambda: len(session.statuses) == 2)
+    session.until(lambda: session.ws.connected and len(session.statuses) == 2)
+    session.board.fail("write", "ECONNRESET")
+    with pytest.raises(OSError):
+        session.ws.send("x")
+    session.until(lambda: session.ws.connected and len(session.statuses) == 3)
+    session.server.peers[-1].close_frame()
+    session.server.peers[-1].close(after_ms=100)
+    session.until(lambda: session.ws.connected and len(session.statuses) == 4)
+    session.server.peers[-1].reset()
+    session.until(lambda: len(session.statuses) == 5)
     session.ws.close()
 
 
@@ -134,20 +145,30 @@ STORIES = (
 )  # fmt: skip
 
 
+def traced(client, reached):
+    """Return the class of clients that note each change of their state as (before, after)."""
+
+    class Traced(client):
+        @property
+        def _state(self):
+            return self.__dict__["_state"]
+
+        @_state.setter
+        def _state(self, state):
+            if state != self._state:
+                reached.add((self._state, state))
+            self.__dict__["_state"] = state
+
+    return Traced
+
+
 @each(FIRMWARE)
 def test_stories_reach_every_transition_of_the_table(firmware):
     reached = set()
     for story in STORIES:
         options = {"close_timeout_ms": 500, "send_timeout_ms": 500, "ping_interval_ms": 1000}
         with Session(firmware, options) as session:
-            enter = session.ws._enter
-
-            def noted(state, ws=session.ws, enter=enter):
-                before = ws._state
-                enter(state)
-                reached.add((before, state))
-
-            session.ws._enter = noted
+            session.ws.__class__ = traced(type(session.ws), reached)
             story(session)
             session.until(lambda session=session: not session.poll())
     assert reached == {(state, following) for state, after in ALLOWED.items() for following in after}

@@ -204,17 +204,17 @@ def test_mbedtls_verifies_unless_told_otherwise():
 
 @pytest.mark.parametrize(
     ("port", "version", "name"),
-    [("esp8266", (1, 20), "ussl"), ("esp8266", (1, 22), "ssl"), ("esp8266", (1, 23), "tls"), ("esp32", (1, 20), "ussl"),
-     ("esp32", (1, 21), "ssl"), ("esp32", (1, 28), "tls"), ("unix", (1, 28), "tls")],
+    [("esp8266", (1, 22), "ssl"), ("esp8266", (1, 23), "tls"), ("esp32", (1, 22), "ssl"), ("esp32", (1, 28), "tls"),
+     ("unix", (1, 28), "tls")],
 )  # fmt: skip
 def test_library_has_the_name_of_its_firmware(port, version, name):
     with fakes.board(port, version) as board:
-        found = [one for one in ("tls", "ssl", "ussl") if one in _importable(board)]
+        found = [one for one in ("tls", "ssl") if one in _importable(board)]
         assert found == [name]
 
 
 def _importable(board):
-    for name in ("tls", "ssl", "ussl"):
+    for name in ("tls", "ssl"):
         try:
             board.import_module(name)
         except ImportError:

@@ -60,17 +60,20 @@ class Board:
     warnings of the firmware, `lost_callbacks` how many found the scheduler's queue full.
     """
 
-    def __init__(self, port, version=NEWEST, *, latency_ms=5, ticks_start=0, seed=0, spin_limit=10000):
+    def __init__(self, port, version=NEWEST, *, latency_ms=5, ticks_start=0, seed=0, spin_limit=10000,
+                 compiled=None):
         """Switch a board on.
 
         `latency_ms`: of the network, one way; `ticks_start`: of ticks_ms, to try its wrap; `seed`: of os.urandom;
-        `spin_limit`: calls without time passing that are still no spin.
+        `spin_limit`: calls without time passing that are still no spin; `compiled`: whether the modules of
+        micropython/ lie in /lib as .mpy (default: on the ESP8266), which the client does not keep where memory is short.
         """
         self.profile = profile(port, version)
         self.version = tuple(version)
         self.latency_ms = latency_ms
         self.ticks_start = ticks_start
         self.seed = seed
+        self.suffix = ".mpy" if (port == "esp8266" if compiled is None else compiled) else ".py"
         self.clock = Clock()
         self.scheduler = Scheduler(self.profile.schedule_depth, self._report)
         self.hosts = {}
@@ -269,11 +272,24 @@ class Board:
         except RuntimeError:
             self.lost_callbacks += 1
 
-    def new_socket(self, *_):
+    def stat(self, path):
+        """Return what `os.stat` tells of a file: only the device code is there, in /lib."""
+        self.enter("stat")
+        folder, _, name = path.rpartition("/")
+        stem = name.removesuffix(self.suffix)
+        if folder != "/lib" or name == stem or not (DEVICE / f"{stem}.py").exists():
+            raise PortError(self.profile.numbers["ENOENT"])
+        return (0x8000,) + (0,) * 9
+
+    def new_socket(self, family=sockets.AF_INET, kind=sockets.SOCK_STREAM, *_):
         """Make a socket: `usocket.socket`."""
         self.enter("socket")
         if self.profile.max_sockets and len(self.open_sockets()) >= self.profile.max_sockets:
             raise PortError(self.profile.numbers["ENFILE"])
+        if kind == sockets.SOCK_DGRAM:
+            sock = sockets.FakeDatagramSocket(self)
+            self.sockets.append(sock)
+            return sock
         sock = sockets.FakeSocket(self)
         self.sockets.append(sock)
         return sock
@@ -327,7 +343,8 @@ class Board:
         if not path.exists():
             raise ImportError(f"no module named '{name}'")
         module = ModuleType(name)
-        module.__file__ = str(path)
+        if self.profile.platform != "esp8266":  # its firmware has no __file__, in any version
+            module.__file__ = str(path)
         module.__builtins__ = self._builtins
         self.modules[name] = module
         try:

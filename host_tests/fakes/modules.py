@@ -14,7 +14,7 @@ from fakes.profiles import EXPORTED
 
 _PASSED_ON = ("array", "binascii", "collections", "hashlib", "json", "math", "random", "re", "struct", "uctypes")
 _SYNONYMS = ("binascii", "collections", "errno", "hashlib", "io", "json", "os", "random", "re", "struct", "sys")
-_TLS_NAMES = ("tls", "ssl", "ussl")
+_TLS_NAMES = ("tls", "ssl")
 
 PERIODIC, ONE_SHOT = 1, 0
 
@@ -72,7 +72,7 @@ def _micropython(board):
 
 def _os(board):
     generator = random.Random(board.seed)
-    return _module("os", urandom=generator.randbytes)
+    return _module("os", urandom=generator.randbytes, getcwd=lambda: "/", stat=board.stat)
 
 
 def _sys(board):
@@ -85,7 +85,7 @@ def _sys(board):
         version="3.4.0",
         byteorder="little",
         maxsize=(1 << 31) - 1,
-        path=[""],
+        path=["", ".frozen", "/lib"],
         argv=[],
         stdout=sys.stdout,
         stderr=sys.stderr,

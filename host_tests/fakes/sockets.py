@@ -37,6 +37,30 @@ def unpack_address(packed):
     return host.rstrip(b"\0").decode(), port
 
 
+class FakeDatagramSocket:
+    """A datagram socket: what it sends goes nowhere, and is refused without a link."""
+
+    connection = callback = None
+    readable = False
+
+    def __init__(self, board):
+        self._board = board
+        self.state = "new"
+
+    def sendto(self, data, address):
+        """Send a datagram."""
+        self._board.enter("sendto")
+        if not self._board.linked:
+            raise PortError(self._board.profile.numbers[self._board.profile.no_route])
+        return len(data)
+
+    def close(self):
+        """Close the socket."""
+        self.state = "closed"
+
+    abandon = close
+
+
 class FakeSocket(Stream):
     """A stream socket of a board; made by the `socket` of the board's usocket."""
 

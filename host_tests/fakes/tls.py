@@ -657,31 +657,7 @@ def _mbedtls(board):
     return names if board.version < (1, 22) else names | {"MBEDTLS_VERSION": "Mbed TLS 3.6.2"}
 
 
-def _old_module(board, newer):
-    """Return what firmware up to 1.20 has: one function, and no context."""
-    verifies = "CERT_REQUIRED" in newer
-
-    def wrap_socket(
-        sock, *, server_side=False, key=None, cert=None, server_hostname=None, do_handshake=True, **verifying
-    ):
-        if verifying and not verifies:
-            raise TypeError("extra keyword arguments given")
-        context = newer["SSLContext"](0)
-        context.verify_mode = verifying.get("cert_reqs", 0)
-        if "cadata" in verifying:
-            context.load_verify_locations(verifying["cadata"])
-        if key is not None:
-            context.load_cert_chain(cert, key)
-        return context.wrap_socket(sock, do_handshake_on_connect=do_handshake, server_hostname=server_hostname)
-
-    return {"wrap_socket": wrap_socket} | (_MODES if verifies else {})
-
-
 def library(board):
-    """Return (name, content) of the firmware's TLS module: `tls` from 1.23 on, `ssl` before, `ussl` up to 1.20."""
-    newer = (_axtls if board.profile.name == "esp8266" else _mbedtls)(board)
-    if board.version >= (1, 23):
-        return "tls", newer
-    if board.version >= (1, 21):
-        return "ssl", newer
-    return "ussl", _old_module(board, newer)
+    """Return (name, content) of the firmware's TLS module: `tls` from 1.23 on, `ssl` before."""
+    content = (_axtls if board.profile.name == "esp8266" else _mbedtls)(board)
+    return "tls" if board.version >= (1, 23) else "ssl", content

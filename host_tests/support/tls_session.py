@@ -9,9 +9,9 @@ URL = f"wss://{NAME}/"
 VERIFIED = {"tls": {"ca": AUTHORITY}}
 
 # The client blocks in one call on axTLS: in its handshake, and while it reads before it writes
-AXTLS = [("esp8266", version) for version in ((1, 20), (1, 22), (1, 24), (1, 27), (1, 28))]
+AXTLS = [("esp8266", version) for version in ((1, 22), (1, 24), (1, 27), (1, 28))]
 MBEDTLS = [
-    ("esp32", (1, 20)), ("esp32", (1, 21)), ("esp32", (1, 23)), ("esp32", (1, 25)), ("esp32", (1, 28)),
+    ("esp32", (1, 22)), ("esp32", (1, 23)), ("esp32", (1, 25)), ("esp32", (1, 28)),
     ("unix", (1, 27)), ("unix", (1, 28)),
 ]  # fmt: skip
 

@@ -1,0 +1,201 @@
+# uwebsocket_connection: one attempt to connect, and the connection that it becomes. MIT licence, see LICENSE.
+"""The parts of one connection: its socket, what is waited for, what goes out.
+
+A `Connection` is made for each attempt and never used for another. It decides nothing: when something happens
+is the business of `uwebsocket_client`.
+"""
+
+from errno import ECONNRESET, ENOMEM
+from os import urandom
+
+from micropython import const
+from utime import ticks_diff, ticks_ms
+from uwebsocket_protocol import header, mask
+
+_BODY = const(16)  # where the payload begins in the scratch buffer
+_SMALL = const(128)  # payload bytes that the scratch buffer holds: any control frame
+_WIDTH = const(484)  # bytes that are masked at once: what a write sends is a multiple
+
+# First bytes of control frames: FIN and the opcode (RFC 6455 5.5)
+_CLOSE = const(0x88)
+_PING = const(0x89)
+_PONG = const(0x8A)
+
+_READ_COST = const(64)  # what a read counts beside its bytes
+_LWIP_WAITED_MS = const(9000)
+
+_POLLIN = const(1)
+_POLLOUT = const(4)
+_POLLHUP = const(16)
+
+
+class Connection:
+    """An attempt to connect, and the connection that it becomes.
+
+    Once it is open nothing but `flush` writes to its socket. `start` to `end` of the buffer is to be written.
+    """
+
+    def __init__(self):
+        self.sock = self.raw = None  # the socket: that of TLS where there is one; that of TCP
+        self.poller = self.pollable = None  # what the poller watches: `sock` or `raw`
+        self.flags = 0  # and for what
+        self.task = None  # the generator that goes on when the network moves
+        self.ready = True  # there may be something to read
+        self.pending = True  # something is to be written; opening waits for room
+        self.held = False  # axTLS must read before it can write
+        self.budget = 0  # bytes that may be read in this poll()
+        # Opening
+        self.phase = "url"  # the next module that takes part in it
+        self.doing = None  # in words, for a time-out
+        self.shaking = False  # hands, for TLS
+        self.target = self.headers = None  # what one phase hands to the next
+        self.heard = False  # a byte has come
+        # Sending
+        self.buffer = self.scratch = None
+        self.room = 0  # payload bytes of one write
+        self.start = self.end = 0
+        self.more = False  # a part of the frame is not in the buffer yet
+        self.torn = False  # a part of it is out, or in TLS: the rest must follow, or nothing at all
+        self.unsure = False  # a write has begun whose end is not known
+        self.text = None  # of a message sent in fragments: its utf8() state, -1 for binary
+        self.pong = self.close = None  # payloads of control frames that wait
+        self.ping = False  # one is due
+        self.ended = False  # nothing follows the Close frame (RFC 6455 5.5.1)
+        # Silence
+        self.got_ms = self.sent_ms = self.opened_ms = None  # when it began, in either direction; when it was open
+        self.pings = 0  # without an answer
+        # The end
+        self.pause_ms = 0  # until the next attempt
+        self.status = None  # what "close" will tell, once it is known
+        self._ended = None  # the connection that ended before it and is not told either
+
+    def mask(self):
+        """Return the flags to wait for, as things stand."""
+        if self.held or not self.pending:
+            return _POLLIN | _POLLHUP
+        if self.task is None:
+            # what comes can wait: it is only to be thrown away, through the buffer that is to be written
+            return _POLLOUT | _POLLHUP
+        return _POLLIN | _POLLOUT | _POLLHUP
+
+    def wait(self, flags, timeout_ms):
+        """Wait for flags; `ready` is then whether any came. Takes no heap when they are those of the last time."""
+        poller = self.poller
+        pollable = self.pollable
+        if poller is None:  # a callback has just ended the connection
+            return
+        if flags != self.flags:
+            self.flags = flags
+            poller.modify(pollable, flags)
+        for _ in poller.ipoll(timeout_ms):
+            self.ready = True
+
+    def read(self, buffer, start, n):
+        """Read what is there of `n` bytes into `buffer` from `start`, within the budget of this poll().
+
+        Returns their number, 0 or `None` for none. Asks for no more than that: after a reset lwIP
+        loses what is there when more is asked for. Raises `EOFError` at the end, `OSError`, `ValueError`.
+        """
+        if self.budget <= 0:
+            return 0
+        n = min(n, self.budget)
+        if start:
+            n = self.sock.readinto(memoryview(buffer)[start : start + n])
+        else:
+            n = self.sock.readinto(buffer, n)
+        if n:
+            self.budget -= n + _READ_COST
+        elif n is None:
+            self.ready = False
+        else:
+            raise EOFError
+        return n
+
+    def fill(self, first, view, done):
+        """Put the next part of a frame into the buffer, and return how many payload bytes it then holds or has held.
+
+        `first`: the frame's first byte; `view`: its payload, a memoryview; `done`: bytes of it that are out, 0 begins
+        the frame. Raises `MemoryError`, and nothing has happened.
+        """
+        n = len(view)
+        start = _BODY
+        buffer = self.buffer
+        if not done:
+            key = urandom(4)
+            room = self.room if n > _SMALL else 0
+            while room:
+                try:
+                    buffer = bytearray(_BODY + min((n + _WIDTH - 1) // _WIDTH * _WIDTH if n > _WIDTH else n + 3, room))
+                    break
+                except MemoryError:
+                    room = _WIDTH if room > _WIDTH else 0
+            start = header(buffer, first, n, key)
+            self.buffer = buffer
+        n = min(n - done, len(buffer) - _BODY)
+        if n:
+            buffer[_BODY : _BODY + n] = view[done : done + n]
+            mask(buffer, n)
+        done += n
+        self.more = done < len(view)
+        self.start = start
+        self.end = _BODY + n
+        return done
+
+    def flush(self, control):
+        """Write what the buffer holds, as far as there is room; True when all of it is out.
+
+        `control`: whether the control frames that wait follow: pongs before the Close, nothing after it. Raises
+        `OSError`, `ValueError`, and `MemoryError`, after which they still wait.
+        """
+        while True:
+            while self.start < self.end:
+                began = ticks_ms()
+                self.unsure = True  # to an exception in the next line: it hides how much is out
+                n = self.sock.write(self.buffer, self.start, self.end - self.start)
+                if n == 0:
+                    raise OSError(ECONNRESET, "")  # how axTLS tells it
+                # TLS keeps what it was given even if it says that nothing was taken
+                if n or self.sock is not self.raw:
+                    self.torn = True
+                self.start += n or 0
+                self.unsure = False
+                if n is None:
+                    self.pending = True
+                    return False
+                if self.sock is self.raw and ticks_diff(ticks_ms(), began) > _LWIP_WAITED_MS:
+                    # lwIP had no memory: it waits 10 s, drops the data and says that it is out
+                    raise OSError(ENOMEM, "")
+            if self.more:
+                return True
+            self.torn = False
+            self.buffer = self.scratch
+            if self.ended or not control:
+                break
+            if self.pong is not None:
+                self.fill(_PONG, memoryview(self.pong), 0)
+                self.pong = None
+            elif self.close is not None:
+                self.fill(_CLOSE, memoryview(self.close), 0)
+                self.ended = True
+            elif self.ping:
+                self.fill(_PING, memoryview(b""), 0)
+                self.ping = False
+            else:
+                break
+        self.pending = False
+        return True
+
+    def shut(self):
+        """Close the socket. Needs no memory, and may be called again."""
+        try:
+            if self.sock is not None:
+                self.sock.close()
+        except OSError:
+            pass
+        try:
+            # mbedTLS has forgotten it where the handshake failed; to close a socket twice does nothing
+            if self.raw is not None:
+                self.raw.close()
+        except OSError:
+            pass
+        self.sock = self.raw = self.poller = self.pollable = None
