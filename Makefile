@@ -96,7 +96,7 @@ soak: build  ## run the client for MINUTES=10 against a server that ends every c
 fuzz: setup  ## look for SECONDS=60 for bytes that the client cannot take
 	@$(PYTHON) tools/fuzz.py --seconds $(SECONDS) $(ARGS)
 
-peers: build  ## talk to real servers, plain and behind TLS, (ARGS=--write: and put the table into docs/peers.md)
+peers: build  ## talk to real servers, plain and behind TLS (ARGS=--write: and put the table into docs/peers.md)
 	@$(PYTHON) tools/peers.py $(ARGS)
 
 rigs:  ## list the interpreters, servers and packages that are here, and what is left out

@@ -98,6 +98,8 @@ _CLOSE_NOW = {"connection": [["close"]]}
 _QUICK_CONNECT = {"connect_timeout_ms": 300}
 _QUICK_CLOSE = {"close_timeout_ms": 300}
 _QUICK_PING = {"ping_interval_ms": 100, "ping_limit": 2}
+# 2 s of silence end it: a server on a busy machine must not seem dead.
+_PATIENT_PING = {"ping_interval_ms": 100, "ping_limit": 20}
 
 _URLS = {
     "url-without-scheme": Scenario(status=-1, url="127.0.0.1:{port}/"),
@@ -367,9 +369,9 @@ _LOST = {
     "silent-within-payload": _open(
         Frame(BINARY, b"abc", announced=10), Listen(3000), status=-19, sent=1001, config=_QUICK_PING | _QUICK_CLOSE
     ),
-    "silent-but-for-pongs": _bye(AnswerPings(5), config=_QUICK_PING),
+    "silent-but-for-pongs": _bye(AnswerPings(25), config=_PATIENT_PING),
     "silent-within-payload-but-for-drips": _bye(
-        Drip(Frame(BINARY, b"0123456789"), 60), config=_QUICK_PING, received=((BINARY, b"0123456789"),)
+        Drip(Frame(BINARY, b"0123456789"), 300), config=_PATIENT_PING, received=((BINARY, b"0123456789"),)
     ),
     "deaf": _open(
         Pause(1500), status=-103, config={"send_timeout_ms": 300}, calls={"connection": [["flood", 65536]]},
