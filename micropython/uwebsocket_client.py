@@ -1,13 +1,13 @@
 # uwebsocket_client: a WebSocket client for MicroPython. MIT licence, see LICENSE.
 """NodeMCU's `websocket` module for MicroPython: RFC 6455, events, status codes.
 
-    import uwebsocket_client as websocket
+import uwebsocket_client as websocket
 
-    ws = websocket.createClient()
-    ws.on("receive", lambda ws, message, opcode: print(message))
-    ws.on("close", lambda ws, status: print("closed", status))
-    ws.connect("ws://192.168.1.10:8080/")
-    while ws.poll(1000): pass       # a board does this by itself, in the background
+ws = websocket.createClient()
+ws.on("receive", lambda ws, message, opcode: print(message))
+ws.on("close", lambda ws, status: print("closed", status))
+ws.connect("ws://192.168.1.10:8080/")
+while ws.poll(1000): pass       # a board does this by itself, in the background
 """
 
 import errno
@@ -638,7 +638,7 @@ class WebSocketClient:
     # ---- what poll() does
 
     def _turn(self, timeout_ms, background):
-        # Does what is due, and waits, until something was handled or the time is over. Returns whether the client is alive.
+        # Does what is due, and waits, until something was handled or the time is over; whether the client is alive.
         end = ticks_add(ticks_ms(), min(max(timeout_ms, 0), _NEVER))
         handled = False
         try:

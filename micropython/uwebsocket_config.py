@@ -78,7 +78,9 @@ def _tls(value, load):
         elif not isinstance(item, (str, bytes, bytearray)) or not item:
             raise ValueError("config: tls {} must be a file name or bytes".format(key))
         elif isinstance(item, str) and item.lstrip().startswith("-----BEGIN"):
-            raise ValueError("config: tls {}: PEM must be bytes, a str is a file name; add a b or .encode()".format(key))
+            raise ValueError(
+                "config: tls {}: PEM must be bytes, a str is a file name; add a b or .encode()".format(key)
+            )
     if ("cert" in value) != ("key" in value):
         raise ValueError("config: tls cert and key go together")
     if value.get("verify", "ca" in value):

@@ -68,12 +68,13 @@ def phase(ws, connection, load):
             connection.sock = connection.raw = sock = usocket.socket(found[at][0], found[at][1])
             sock.setblocking(False)
             if platform != "esp8266":
-                # There a server that resets at the right moment would crash the board (all versions with the option, 1.23
-                # and later): lwIP waits in C for its send queue, which 8 small segments fill, and goes on without a
-                # connection. With Nagle's algorithm the queue never fills, and a frame of one segment waits for nothing.
+                # There a server that resets at the right moment would crash the board (in all versions that have the
+                # option, 1.23 and later): lwIP waits in C for room in its send queue, which 8 small segments fill, and
+                # goes on without a connection. With Nagle's algorithm the queue never fills, and a frame of one
+                # segment waits for nothing.
                 try:
-                    # The unix port has 1 without a name, the ESP32 before 1.23 no such option. Before connect(): after a
-                    # reset it would raise.
+                    # The unix port has 1 without a name, the ESP32 before 1.23 no such option. Before connect(),
+                    # for after a reset it would raise.
                     sock.setsockopt(6, getattr(usocket, "TCP_NODELAY", 1), 1)
                 except OSError:
                     pass

@@ -26,7 +26,6 @@ _RECORD = const(968)
 _PLENTY_FREE = const(49152)
 
 
-
 def _text(line):
     # A line as a str; what is not UTF-8 byte by byte, as Latin-1.
     try:

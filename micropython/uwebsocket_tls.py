@@ -9,7 +9,6 @@ import gc
 from binascii import a2b_base64
 from sys import platform
 
-import uselect
 from micropython import const
 
 _TLS = const(8)  # index of the option, see KEYS in uwebsocket_config
