@@ -60,13 +60,12 @@ class Board:
     warnings of the firmware, `lost_callbacks` how many found the scheduler's queue full.
     """
 
-    def __init__(self, port, version=NEWEST, *, latency_ms=5, ticks_start=0, seed=0, spin_limit=10000,
-                 compiled=None):
+    def __init__(self, port, version=NEWEST, *, latency_ms=5, ticks_start=0, seed=0, spin_limit=10000, compiled=None):
         """Switch a board on.
 
         `latency_ms`: of the network, one way; `ticks_start`: of ticks_ms, to try its wrap; `seed`: of os.urandom;
         `spin_limit`: calls without time passing that are still no spin; `compiled`: whether the modules of
-        micropython/ lie in /lib as .mpy (default: on the ESP8266), which the client does not keep where memory is short.
+        micropython/ lie in /lib as .mpy (default: on the ESP8266), which the client drops where memory is short.
         """
         self.profile = profile(port, version)
         self.version = tuple(version)
