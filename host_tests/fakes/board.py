@@ -65,8 +65,7 @@ class Board:
 
         `latency_ms`: of the network, one way; `ticks_start`: of ticks_ms, to try its wrap; `seed`: of os.urandom;
         `spin_limit`: calls without time passing that are still no spin; `compiled`: whether the modules of
-        micropython/ lie in /lib as .mpy (default: on the ESP8266), which the client does not keep where memory is
-        short.
+        micropython/ lie in /lib as .mpy (default: on the ESP8266), which the client drops where memory is short.
         """
         self.profile = profile(port, version)
         self.version = tuple(version)
