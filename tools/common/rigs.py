@@ -79,7 +79,7 @@ _TABLE = {
     "node": Rig(Path(shutil.which("node") or "node"), needs=(NODE_MODULES,)),
     # What the tests are made of and with: packages for .venv.
     "test-packages": Rig(VENV / "bin" / "pytest"),
-    # QEMU with a firmware for each version of MicroPython: common/virtual_esp8266.py starts them.
+    # QEMU with a firmware for each version of MicroPython: tools/common/virtual_esp8266.py starts them.
     **{name: Rig(RIGS / folder / "plain" / "firmware.elf") for name, folder in VIRTUAL_ESP8266.items()},
     # Files to flash, and files for mypy: nothing to start.
     "released-firmware": Rig(FIRMWARE),
