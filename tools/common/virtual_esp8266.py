@@ -1,7 +1,7 @@
 """The virtual ESP8266: MicroPython's ESP8266 port on the chip's instruction set, in QEMU, behind a serial port.
 
     with VirtualESP8266() as board:
-        board.run(["mpremote", "connect", board.port, "run", "main.py"])
+        board.run(["mpremote", "connect", board.port, "exec", "print(6 * 7)"])
 
 It is a board to every tool: prompt, raw REPL, soft and hard reset, Timer, network.WLAN, a littlefs in a flash file that
 lasts. From its programs this computer is 10.0.2.2, its 127.0.0.1 too. What it is and is not:
