@@ -12,7 +12,7 @@ from utime import ticks_ms
 
 _HEADER = const(5)  # the event that a header is, as in uwebsocket_client
 
-_MOST = const(16384)  # bytes of header lines in all
+_MOST = const(16385)  # bytes of header lines in all are too many
 _LINE = const(512)  # bytes of a line that matters
 _PIECE = const(64)  # bytes that are asked for at once: the memory for them is taken before
 
@@ -63,13 +63,13 @@ def reply(readline, accept, protocols, ws, wanted=False):
             line += value
         if not code and line[:9] != b"HTTP/1.1 "[: len(line)]:
             break
-        if not ended:
-            if room:
-                continue
+        if not room:
             if code < 200:
                 ws.error = "more than 16 KiB of headers"
                 code = -7
             break
+        if not ended:
+            continue
         place = len(line)
         line = line.strip(b"\r\n")
         if not code:
