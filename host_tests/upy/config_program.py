@@ -5,6 +5,12 @@ from plain import tell
 
 from uwebsocket_config import KEYS, update
 
+
+def load(name):
+    """Return a module of the client's, as its own `load` does."""
+    return __import__("uwebsocket_" + name)
+
+
 BASE = tuple(DEFAULTS[key] for key in KEYS)
 
 
