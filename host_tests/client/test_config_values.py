@@ -1,5 +1,7 @@
 """uwebsocket_config: what each option takes and what it refuses, on every interpreter."""
 
+import importlib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +14,10 @@ from uwebsocket_config import KEYS, update
 
 _BASE = tuple(DEFAULTS[key] for key in KEYS)
 _EACH = pytest.mark.parametrize("interpreter", rigs.INTERPRETERS)
+
+
+def _load(name):
+    return importlib.import_module("uwebsocket_" + name)
 
 
 def _told(interpreter):
@@ -73,18 +79,18 @@ def test_tables_have_good_and_bad_values_for_each_option():
     ids=["headers", "protocols", "tls"],
 )
 def test_value_that_is_changed_afterwards_was_copied(key, value, change):
-    new = update(_BASE, {key: value})
+    new = update(_BASE, {key: value}, _load)
     before = str(value)
     change(value)
     assert sorted(str(new[KEYS.index(key)])[1:-1].strip(",")) == sorted(before[1:-1])
 
 
 def test_reconnect_bounds_are_compared_with_what_is_configured():
-    new = update(_BASE, {"reconnect_min_ms": 50, "reconnect_max_ms": 50})
+    new = update(_BASE, {"reconnect_min_ms": 50, "reconnect_max_ms": 50}, _load)
     for params in ({"reconnect_min_ms": 51}, {"reconnect_max_ms": 49}):
         with pytest.raises(ValueError, match="reconnect_m"):
-            update(new, params)
-    assert update(new, {"reconnect_min_ms": 70000, "reconnect_max_ms": 80000})
+            update(new, params, _load)
+    assert update(new, {"reconnect_min_ms": 70000, "reconnect_max_ms": 80000}, _load)
 
 
 _VALUES = st.recursive(
@@ -98,7 +104,7 @@ _VALUES = st.recursive(
 @given(params=st.dictionaries(st.sampled_from([key for key in KEYS if key != "compression"]), _VALUES, max_size=3))
 def test_values_of_any_type_are_kept_or_refused(params):
     try:
-        new = update(_BASE, params)
+        new = update(_BASE, params, _load)
     except ValueError:
         return
     for key, old, value in zip(KEYS, _BASE, new, strict=True):

@@ -1,4 +1,4 @@
-"""uwebsocket_errors: statuses of errors, Close codes of statuses, buffers as bytes, on every interpreter and port."""
+"""Statuses of errors and Close codes of statuses, and buffers as bytes, on every interpreter and port."""
 
 import array
 import sys
@@ -9,6 +9,7 @@ import fakes
 from common import rigs
 from servers import wire
 from support.programs import told
+from upy.losing import status_of
 from upy.plain import plain
 
 _EACH = pytest.mark.parametrize("interpreter", rigs.INTERPRETERS)
@@ -46,15 +47,15 @@ def test_status_of_an_os_error_of_either_sign_goes_by_its_meaning(interpreter, n
 def test_status_of_a_ports_own_number_goes_by_its_meaning(port, name, status, sign):
     with fakes.board(port) as board:
         error = board.execute(f"error = OSError({sign * board.profile.numbers[name]}, '')")["error"]
-        status_of = board.load("uwebsocket_errors").status_of
-        assert [status_of(error, True), status_of(error, False)] == [status, status]
+        client = board.load("uwebsocket_client")
+        assert [status_of(client, error, opening) for opening in (True, False)] == [status, status]
 
 
 @pytest.mark.parametrize(("port", "number"), [("esp32", 114), ("unix", 101)])
 def test_status_of_an_unreachable_network_goes_by_the_ports_number(port, number):
     with fakes.board(port) as board:
         error = board.execute(f"error = OSError({number}, '')")["error"]
-        assert board.load("uwebsocket_errors").status_of(error) == -104
+        assert status_of(board.load("uwebsocket_client"), error, False) == -104
 
 
 @_EACH

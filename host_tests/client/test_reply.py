@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from common import rigs
 from support.programs import told
-from upy.handshake_cases import ACCEPT, GOOD_LINES, PROTOCOLS, REPLIES, REPLY_MOST, joined
+from upy.handshake_cases import ACCEPT, GOOD_LINES, HEADERS, PROTOCOLS, REPLIES, REPLY_MOST, joined
 from upy.handshake_player import WAITING, play, play_all_ways
 from upy.plain import plain
 from uwebsocket_reply import reply
@@ -22,7 +22,38 @@ _AFTER = b"\x81\x02hi\r\n\r\n"
 def test_reply_of_the_table_however_it_comes_opens_or_is_refused(interpreter, name, status, http_status):
     left = _AFTER if isinstance(status, tuple) else None
     result = told(interpreter, "handshake_program.py", "replies", heap="32m")[name]
-    assert result == plain([status, http_status, left])
+    assert result[:3] == plain([status, http_status, left])
+    assert (result[3] is None) == isinstance(status, tuple)
+
+
+@pytest.mark.parametrize("interpreter", rigs.INTERPRETERS)
+@pytest.mark.parametrize(("name", "headers"), [pytest.param(case[0], case[2], id=case[0]) for case in HEADERS])
+def test_headers_of_a_reply_are_told_in_order_however_they_come(interpreter, name, headers):
+    assert told(interpreter, "handshake_program.py", "headers", heap="32m")[name][0] == plain(headers)
+
+
+@pytest.mark.parametrize("wanted", [False, True], ids=["unwanted", "wanted"])
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ((b"HTTP/1.1 403 Forbidden here",), "HTTP/1.1 403 Forbidden here"),
+        ((b"HTTP/1.0 101 Old",), "HTTP/1.1"),
+        ((*GOOD_LINES[:1], b"Upgrade: h2c"), "upgrade"),
+        ((*GOOD_LINES[:3], b"Sec-WebSocket-Accept: x"), "sec-websocket-accept"),
+        ((*GOOD_LINES, b"Sec-WebSocket-Protocol: x"), "sec-websocket-protocol"),
+        ((*GOOD_LINES, b"X y: x"), "x y"),
+        ((*GOOD_LINES, b"no colon"), "no colon"),
+        (GOOD_LINES[:3], "Sec-WebSocket-Accept"),
+        (GOOD_LINES[:2], "Connection"),
+        ((*GOOD_LINES[:1], b"X: " + b"x" * 20000), "16 KiB"),
+    ],
+    ids=[
+        "refusal", "old-version", "upgrade", "accept", "protocol", "malformed", "no-colon",
+        "no-accept", "no-connection", "too-much",
+    ],
+)
+def test_error_of_a_bad_reply_says_what_is_wrong(lines, words, wanted):
+    assert words in play([joined(*lines)], ACCEPT, PROTOCOLS, [] if wanted else None)[3]
 
 
 def test_reply_table_has_each_name_once():
@@ -42,8 +73,8 @@ def test_reply_without_a_line_is_refused(missing):
 
 
 def test_reply_reads_no_more_than_its_limit():
-    left = play([b"x" * 10000], ACCEPT, PROTOCOLS)[2]
-    assert len(left) >= 10000 - REPLY_MOST
+    left = play([joined(GOOD_LINES[0], b"X: " + b"x" * 40000)], ACCEPT, PROTOCOLS)[2]
+    assert len(left) >= 40000 - REPLY_MOST
 
 
 _LINES = st.sampled_from([*GOOD_LINES, b"Sec-WebSocket-Protocol: chat", b"X: y", b"", b"HTTP/1.1 404 No"]) | st.binary(
@@ -66,13 +97,14 @@ _ANY = _broken() | st.binary(max_size=300) | st.lists(_LINES, max_size=8).map(la
 
 
 @settings(max_examples=400, deadline=None)
-@given(reply=_ANY, after=st.sampled_from([b"", _AFTER]))
-@example(reply=b"HTTP/1.1 \xb2\xb2\xb2 x\r\n", after=b"")
-@example(reply=joined(*GOOD_LINES, b"Sec-WebSocket-Protocol: \xff"), after=b"")
-def test_reply_of_any_bytes_opens_or_is_refused_or_waited_for(reply, after):
-    status, http_status, _ = play_all_ways(reply + after, ACCEPT, PROTOCOLS)
+@given(reply=_ANY, after=st.sampled_from([b"", _AFTER]), wanted=st.sampled_from([None, []]))
+@example(reply=b"HTTP/1.1 \xb2\xb2\xb2 x\r\n", after=b"", wanted=None)
+@example(reply=joined(*GOOD_LINES, b"Sec-WebSocket-Protocol: \xff"), after=b"", wanted=None)
+def test_reply_of_any_bytes_opens_or_is_refused_or_waited_for(reply, after, wanted):
+    status, http_status, _, error = play_all_ways(reply + after, ACCEPT, PROTOCOLS, wanted)
+    assert (error is not None) == (status in (-7, -17))
     assert status in (-7, -17, WAITING) or status in ((None,), ("chat",), ("superchat",))
-    assert (http_status is not None) == (status == -17)
+    assert status == -17 if http_status and wanted is None else http_status or status != -17
     if isinstance(status, tuple):
         assert ACCEPT in reply
 
@@ -80,12 +112,12 @@ def test_reply_of_any_bytes_opens_or_is_refused_or_waited_for(reply, after):
 @settings(max_examples=100, deadline=None)
 @given(after=st.binary(max_size=100))
 def test_reply_that_is_good_leaves_what_follows(after):
-    assert play_all_ways(_GOOD + after, ACCEPT, PROTOCOLS) == (("chat",), None, after)
+    assert play_all_ways(_GOOD + after, ACCEPT, PROTOCOLS) == (("chat",), None, after, None)
 
 
 def test_reply_refused_after_a_subprotocol_leaves_none_chosen():
     class Result:
-        protocol = None
+        protocol = error = None
 
     lines = iter([line + b"\r\n" for line in (GOOD_LINES[0], b"Sec-WebSocket-Protocol: chat", b"Upgrade: no")])
     result = Result()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from common import rigs
 from support.programs import told
 from upy.handshake_cases import KEY, URLS
-from upy.handshake_player import requested
+from upy.handshake_player import parsed, requested
 from upy.plain import plain
 from uwebsocket_url import parse_url
 
@@ -34,7 +34,7 @@ def test_url_table_has_the_status(status):
 
 
 _PARTS = st.text(max_size=20) | st.sampled_from(
-    ["@", ":", "/", "?", "#", "%", "%41", "[", "]", "::1", "\r\nX: 1", " ", "\\"]
+    ["@", ":", "/", "?", "#", "%", "%41", "[", "]", "::1", "\r\nX: 1", " ", "\\", "<", ">", '"', "^`{|}"]
 )
 _URLS = st.text(max_size=60) | st.lists(_PARTS, max_size=8).map(lambda parts: "ws://" + "".join(parts))
 
@@ -49,7 +49,9 @@ def test_url_of_any_text_is_taken_apart_or_refused(url):
     if isinstance(target, int):
         assert target in _STATUSES
         return
-    tls, host, port, path, authorization = target
+    tls, host, port, start, authorization = target
+    assert url.encode()[start : start + 1] in (b"", b"/", b"?", b"#")
+    path = parsed(url)[3]
     assert tls in (False, True)
     assert 0 < len(host) <= 256 and re.fullmatch(rb"[!-~]+", host) and not set(host) & set(b"/?#@\\")
     assert 1 <= port <= 65535
@@ -81,4 +83,4 @@ def test_url_of_any_text_adds_no_line_to_the_request(url):
 def test_url_of_good_parts_gives_the_parts_back(host, port, path, tls):
     url = f"{'wss' if tls else 'ws'}://{host}{'' if port is None else f':{port}'}{path}"
     expected = path if path.startswith("/") else "/" + path
-    assert parse_url(url) == (tls, host.encode(), port or (443 if tls else 80), expected.encode(), None)
+    assert parsed(url) == (tls, host.encode(), port or (443 if tls else 80), expected.encode(), None)

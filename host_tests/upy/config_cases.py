@@ -138,6 +138,7 @@ for _name, _value in (
     ("verify-not", {"verify": False}),
     ("ca", {"ca": b"der"}),
     ("ca-of-a-file", {"ca": "ca.pem"}),
+    ("ca-as-pem", {"ca": b"-----BEGIN CERTIFICATE-----\n"}),
     ("ca-and-verify", {"ca": b"der", "verify": True}),
     ("ca-without-verify", {"ca": b"der", "verify": False}),
     ("server-hostname", {"server_hostname": "example.com"}),
@@ -165,6 +166,9 @@ for _name, _value in (
     ("unknown-key-of-another-type", {1: 2}),
     ("cert-without-key", {"cert": b"c"}),
     ("key-without-cert", {"key": b"k"}),
+    ("ca-pem-as-text", {"ca": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"}),
+    ("cert-pem-as-text", {"cert": "\n-----BEGIN CERTIFICATE-----\n", "key": b"k"}),
+    ("key-pem-as-text", {"cert": b"c", "key": "-----BEGIN RSA PRIVATE KEY-----\n"}),
 ):
     BAD.append(("tls-" + _name, "tls", _value))
 

@@ -5,6 +5,12 @@ from plain import tell
 
 from uwebsocket_config import KEYS, update
 
+
+def load(name):
+    """Return a module of the client's, as its own `load` does."""
+    return __import__("uwebsocket_" + name)
+
+
 BASE = tuple(DEFAULTS[key] for key in KEYS)
 
 
@@ -16,14 +22,14 @@ def kept(value):
 def refused(params):
     """Return the name and the text of the error for `params`, None where they are taken."""
     try:
-        update(BASE, params)
+        update(BASE, params, load)
     except (ValueError, TypeError) as error:
         # UnicodeError would be another, but its name tells the same
         return [type(error).__name__, str(error)]
 
 
 for name, key, value in GOOD:
-    new = update(BASE, {key: value})
+    new = update(BASE, {key: value}, load)
     others = [i for i in range(len(KEYS)) if KEYS[i] != key and new[i] is not BASE[i]]
     tell("good " + name, [kept(new[KEYS.index(key)]), others, len(new)])
 for name, key, value in BAD:

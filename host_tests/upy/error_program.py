@@ -1,10 +1,12 @@
-"""Tells what uwebsocket_errors makes of errors and buffers, by this interpreter's own numbers."""
+"""Tells what the client makes of errors and odd buffers, by this interpreter's own numbers."""
 
 import array
 import errno
 
+from losing import close_payload_of, status_of
 from plain import tell
 
+import uwebsocket_client
 import uwebsocket_errors as errors
 
 _NAMES = (
@@ -25,7 +27,7 @@ _NAMES = (
 
 def of_either_sign(number):
     """Return the statuses of an error's number, as it is and negated, while opening and afterwards."""
-    return [errors.status_of(OSError(signed, ""), opening) for signed in (number, -number) for opening in (True, False)]
+    return [status_of(uwebsocket_client, OSError(signed, ""), opening) for signed in (number, -number) for opening in (True, False)]
 
 
 def main():
@@ -41,9 +43,9 @@ def main():
         ("memory", MemoryError()),
         ("value", ValueError("\nThe certificate is not trusted\n")),
     ):
-        tell(name, [errors.status_of(error, opening) for opening in (True, False)])
+        tell(name, [status_of(uwebsocket_client, error, opening) for opening in (True, False)])
     for status in (-8, -10, -11, -13, -15, -16, -19, -202, -207):
-        tell("close of {}".format(status), errors.failure_payload(status))
+        tell("close of {}".format(status), close_payload_of(uwebsocket_client, status))
     words = array.array("H", (0x0102, 0xFF00, 7))
     view = memoryview(bytearray(b"abcdef"))
     for name, message in (

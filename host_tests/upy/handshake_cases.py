@@ -2,7 +2,8 @@
 
 URLS = []  # (name, url, status or (tls, host, port, path, authorization))
 REQUESTS = []  # (name, url, headers, protocols, the request's lines in any order, the subprotocols that are offered)
-REPLIES = []  # (name, reply, accept, protocols, status or (protocol,), http_status)
+REPLIES = []  # (name, reply, protocols, status or (protocol,), http_status)
+HEADERS = []  # (name, reply, the headers that "header" tells)
 
 # ---- URLs
 
@@ -63,7 +64,6 @@ url("user-without-password", "ws://user@h/", b"h", None, None, b"Basic dXNlcjo="
 url("user-with-empty-password", "ws://user:@h/", b"h", None, None, b"Basic dXNlcjo=")
 url("user-percent-decoded", "ws://us%65r:p%40ss%3a%2F%e2%82%ac@h/", b"h", None, None, b"Basic dXNlcjpwQHNzOi/igqw=")
 url("user-with-encoded-line-end", "ws://u:%0d%0aX%3A%201@h/", b"h", None, None, b"Basic dToNClg6IDE=")
-url("password-with-at", "ws://user:p@ss@h/", b"h", None, None, b"Basic dXNlcjpwQHNz")
 url("password-with-colon", "ws://user:a:b@h/", b"h", None, None, b"Basic dXNlcjphOmI=")
 url("password-long", "ws://user:" + "x" * 120 + "@h/", b"h", None, None, b"Basic dXNlcjp4" + b"eHh4" * 39 + b"eHg=")
 
@@ -123,9 +123,6 @@ for _name, _text in (
     ("not-ascii-at-all", "ws://\u4e2d\u6587/"),
     ("with-percent", "ws://h%41/"),
     ("with-comma", "ws://a,b/"),
-    ("with-quote", 'ws://"h"/'),
-    ("with-less", "ws://<h>/"),
-    ("with-backslash", "ws://a\\b/"),
     ("with-plus", "ws://a+b/"),
     ("with-pipe", "ws://a|b/"),
     ("ipv6-not-closed", "ws://[::1/"),
@@ -147,8 +144,27 @@ for _name, _text in (
     ("percent-underscore", "ws://us%1_@h/"),
     ("percent-x", "ws://us%0x@h/"),
     ("not-ascii", "ws://\u00fcser@h/"),
+    ("with-at", "ws://us@er@h/"),
+    ("twice", "ws://user@@h/"),
+    ("password-with-at", "ws://user:p@ss@h/"),
+    ("before-another-host", "ws://user@good.example:80@evil.example/"),
 ):
     url("user-" + _name, _text, -4)
+for _name, _char in (("backslash", "\\"), ("less", "<"), ("greater", ">"), ("quote", '"')):
+    for _place, _text in (
+        ("first", "{}ws://h/"),
+        ("scheme", "w{}s://h/"),
+        ("user", "ws://u{}:p@h/"),
+        ("password", "ws://u:p{}@h/"),
+        ("host", "ws://a{}b/"),
+        ("port", "ws://h:8{}0/"),
+        ("path", "ws://h/a{}b"),
+        ("query", "ws://h/?a{}b"),
+        ("fragment", "ws://h/#a{}b"),
+        ("last", "ws://h/{}"),
+        ("for-the-slash", "ws://h{}x"),
+    ):
+        url("{}-{}".format(_name, _place), _text.format(_char), -4)
 _SPACES = tuple(range(0x2000, 0x200B)) + (0x1680, 0x2028, 0x2029, 0x202F, 0x205F, 0x3000)
 for _code in (0, 9, 10, 11, 12, 13, 0x1B, 0x1F, 0x20, 0x7F, 0x80, 0x85, 0x9F, 0xA0) + _SPACES:
     for _place, _text in (
@@ -227,7 +243,7 @@ request(
     headers={"host": "a", "user-agent": "b", "authorization": "c"},
 )
 request(
-    "protocols", "ws://h/", "Host: h", _AGENT, "Sec-WebSocket-Protocol: chat,superchat", protocols=("chat", "superchat")
+    "protocols", "ws://h/", "Host: h", _AGENT, "Sec-WebSocket-Protocol: chat, superchat", protocols=("chat", "superchat")
 )
 request(
     "protocol-given-twice",
@@ -245,7 +261,7 @@ for _name in ("Sec-WebSocket-Protocol", "sec-websocket-protocol"):
         "ws://h/",
         "Host: h",
         _AGENT,
-        "Sec-WebSocket-Protocol: a,b",
+        "Sec-WebSocket-Protocol: a, b",
         headers={_name: "a, b"},
         offered=["a", "b"],
     )
@@ -254,7 +270,7 @@ request(
     "ws://h/",
     "Host: h",
     _AGENT,
-    "Sec-WebSocket-Protocol: a,b,c",
+    "Sec-WebSocket-Protocol: a, b, c",
     protocols=("a", "b"),
     headers={"Sec-WebSocket-Protocol": "b , c"},
     offered=["a", "b", "c"],
@@ -271,8 +287,9 @@ request(
 
 # ---- replies
 
-PROTOCOLS = [b"chat", b"superchat"]
-REPLY_MOST = 4096
+PROTOCOLS = ["chat", "superchat"]
+REPLY_MOST = 16384  # bytes of header lines in all
+LINE_MOST = 512  # bytes of a line that matters, with its end
 _STATUS = b"HTTP/1.1 101 Switching Protocols"
 _UPGRADE = b"Upgrade: websocket"
 _CONNECTION = b"Connection: Upgrade"
@@ -386,7 +403,7 @@ for _name, _line in (
 ):
     reply("status-line-" + _name, -7, _line, *GOOD_LINES[1:])
 
-for _status in (100, 102, 199, 200, 204, 301, 302, 400, 401, 403, 404, 407, 426, 429, 500, 503, 599, 999):
+for _status in (200, 204, 301, 302, 400, 401, 403, 404, 407, 426, 429, 500, 503, 599, 999):
     reply(
         "status-{}".format(_status),
         -17,
@@ -395,20 +412,96 @@ for _status in (100, 102, 199, 200, 204, 301, 302, 400, 401, 403, 404, 407, 426,
         http_status=_status,
     )
 reply("status-403-upgrades-all-the-same", -17, b"HTTP/1.1 403 Forbidden", *GOOD_LINES[1:], http_status=403)
-reply("status-404-of-http-10", -17, b"HTTP/1.0 404 Not Found", http_status=404)
 reply("status-503-without-a-phrase", -17, b"HTTP/1.1 503", http_status=503)
+for _status in (0, 1, 99):
+    reply("status-{:03}".format(_status), -7, "HTTP/1.1 {:03} Something".format(_status).encode(), *GOOD_LINES[1:])
+for _version in ("0.9", "1.0", "1.2", "2.0", "11"):
+    for _status in (101, 404):
+        reply(
+            "status-{}-of-http-{}".format(_status, _version),
+            -7,
+            "HTTP/{} {} Something".format(_version, _status).encode(),
+            *GOOD_LINES[1:],
+        )
+
+# Interim replies come before the final one (RFC 9110 15.2).
+for _status in (100, 102, 103, 199):
+    _interim = "HTTP/1.1 {} Something".format(_status).encode()
+    good("interim-{}".format(_status), _interim, b"", *GOOD_LINES)
+    good("interim-{}-with-headers".format(_status), _interim, b"Link: </x>; rel=preload", b"X: y", b"", *GOOD_LINES)
+    good("interim-{}-with-its-own-upgrade".format(_status), _interim, b"Upgrade: h2c", b"", *GOOD_LINES)
+    reply("interim-{}-then-403".format(_status), -17, _interim, b"", b"HTTP/1.1 403 Forbidden", http_status=403)
+    reply("interim-{}-then-garbage".format(_status), -7, _interim, b"", b"garbage")
+    reply("interim-{}-brings-the-headers".format(_status), -7, _interim, *GOOD_LINES[1:], b"", _STATUS)
+good("interim-many", *((b"HTTP/1.1 100 Continue", b"") * 20), *GOOD_LINES)
+reply("interim-endless", -7, *((b"HTTP/1.1 100 Continue", b"") * 700), *GOOD_LINES)
 
 _BEFORE = joined(*GOOD_LINES, b"X: ")[:-4]
 for _more, _told in ((-1, (None,)), (0, (None,)), (1, -7), (2, -7), (1000, -7)):
     REPLIES.append(
         (
-            "of-4096{:+}".format(_more),
+            "of-{}{:+}".format(REPLY_MOST, _more),
             _BEFORE + b"x" * (REPLY_MOST + _more - len(_BEFORE) - 4) + b"\r\n\r\n",
             PROTOCOLS,
             _told,
             None,
         )
     )
-REPLIES.append(("endless-line", _STATUS + b"x" * 6000, PROTOCOLS, -7, None))
-REPLIES.append(("endless-headers", joined(_STATUS, *([b"X: y"] * 1000)), PROTOCOLS, -7, None))
-REPLIES.append(("endless-junk", b"x" * 6000, PROTOCOLS, -7, None))
+reply("full-at-the-end-of-a-line", -7, *GOOD_LINES, b"X: " + b"x" * (REPLY_MOST - len(_BEFORE) - 2), b"Y: z")
+good("long-cookies", _STATUS, *([b"Set-Cookie: " + b"c" * 4000] * 4), *GOOD_LINES[1:])
+reply("endless-line", -7, _STATUS, b"X: " + b"x" * 20000)
+reply("endless-headers", -7, _STATUS, *([b"X: y"] * 4000))
+reply("endless-junk", -7, b"x" * 20000)
+reply("endless-after-a-refusal", -17, b"HTTP/1.1 403 Forbidden", b"X: " + b"x" * 20000, http_status=403)
+
+# A line that matters is kept, so it is bounded; spaces are the way to make it long.
+for _name, _before, _after in (
+    ("Upgrade", b"", b"websocket"),
+    ("Connection", b"", b"Upgrade"),
+    ("Sec-WebSocket-Accept", b"", ACCEPT),
+    ("Sec-WebSocket-Protocol", b"", b"chat"),
+):
+    _others = [line for line in GOOD_LINES if not line.startswith(_name.encode() + b":")]
+    _start = _name.encode() + b":"
+    for _more, _good in ((0, True), (1, False), (64, False), (5000, False)):
+        _fill = b" " * (LINE_MOST + _more - 2 - len(_start) - len(_after))
+        reply(
+            "{}-of-{}{:+}".format(_name.lower(), LINE_MOST, _more),
+            ("chat" if _after == b"chat" else None,) if _good else -7,
+            *_others,
+            _start + _fill + _after,
+        )
+
+# ---- the headers that "header" tells
+
+_OWN_HEADERS = [
+    ("upgrade", "websocket"),
+    ("connection", "Upgrade"),
+    ("sec-websocket-accept", ACCEPT.decode()),
+]
+
+
+def told(name, headers, *lines):
+    """Add a reply of these lines: `headers` are those that are told, in order, before the outcome."""
+    HEADERS.append((name, joined(*lines), headers))
+
+
+told("of-an-upgrade", _OWN_HEADERS, *GOOD_LINES)
+told(
+    "between-others",
+    [("set-cookie", "a=b: c")] + _OWN_HEADERS + [("x-empty", ""), ("set-cookie", "d")],
+    _STATUS,
+    b"Set-Cookie:a=b: c ",
+    *GOOD_LINES[1:],
+    b"X-EMPTY:",
+    b"set-cookie: \td",
+)
+told("of-a-refusal", [("location", "ws://other/"), ("x", "1")], b"HTTP/1.1 301 No", b"LOCATION: ws://other/", b"x: 1")
+told("of-a-refusal-with-an-own-one", [("upgrade", "h2c")], b"HTTP/1.1 426 No", b"Upgrade: h2c")
+told("of-4000-bytes", [("set-cookie", "c" * 4000)] + _OWN_HEADERS, _STATUS, b"Set-Cookie: " + b"c" * 4000, *GOOD_LINES[1:])
+told("utf8", [("x", "\u00e9\u20ac")] + _OWN_HEADERS, _STATUS, b"X: \xc3\xa9\xe2\x82\xac", *GOOD_LINES[1:])
+told("latin-1", [("x", "\u00e9\u00ff")] + _OWN_HEADERS, _STATUS, b"X: \xe9\xff", *GOOD_LINES[1:])
+told("none", [], b"HTTP/1.1 404 Not Found")
+told("not-of-an-interim-reply", _OWN_HEADERS, b"HTTP/1.1 103 Early Hints", b"Link: </x>", b"", *GOOD_LINES)
+told("before-a-wrong-one", [("x", "1")], _STATUS, b"X: 1", b"Upgrade: h2c", b"Y: 2")
+told("of-an-upgrade-that-lacks-one", _OWN_HEADERS[:2], *GOOD_LINES[:3])

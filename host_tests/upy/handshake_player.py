@@ -1,19 +1,74 @@
 """Plays both sides of the opening handshake: a request for a URL, and a reply as a socket would bring it."""
 
+import uwebsocket_request
 from uwebsocket_reply import reply
-from uwebsocket_request import request
 from uwebsocket_url import parse_url
 
 WAITING = "waiting"
 
 _IDLE_STEPS = 3  # without anything to read, at the end
 _CUT_EVERYWHERE = 400
+_CUTS = tuple(range(508, 516)) + tuple(range(16380, 16390))
+_PROTOCOLS = 1  # index of the option
+_HEADER = 5  # the event that a header is
 
 
-def requested(url, headers, protocols, key):
-    """Return the status of a bad URL, or (the bytes to send, the accept that is expected, the subprotocols)."""
+class Wire:
+    """The client, its connection and its socket, as far as sending the request goes: takes `most` bytes at once."""
+
+    pollable = raw = doing = None
+    shaking = False
+    pending = True
+
+    def __init__(self, url, target, headers, protocols, most):
+        self.sock = self
+        self.sent = bytearray()
+        self._url = url
+        self._options = {_PROTOCOLS: protocols}
+        self.target = target
+        self.headers = headers
+        self._most = most
+        self._full = False
+
+    def write(self, buffer, start, n):
+        """Take up to `most` bytes every other time, None in between."""
+        if not 0 <= start < start + n <= len(buffer):
+            raise ValueError("writes {} bytes from {} of {}".format(n, start, len(buffer)))
+        self._full = not self._full
+        if self._most and not self._full:
+            return None
+        n = min(n, self._most or n)
+        self.sent.extend(memoryview(buffer)[start : start + n])
+        return n
+
+
+def requested(url, headers, protocols, key, most=None):
+    """Return the status of a bad URL, or (the bytes that are sent, the accept that is expected, the subprotocols)."""
     target = parse_url(url)
-    return target if isinstance(target, int) else request(target, headers, protocols, key)[3:]
+    if isinstance(target, int):
+        return target
+    wire = Wire(url, target, headers, protocols, most)
+    urandom = uwebsocket_request.urandom
+    uwebsocket_request.urandom = lambda n: key
+    try:
+        for said in uwebsocket_request.phase(wire, wire, None):
+            if said:
+                return "yields", said
+    finally:
+        uwebsocket_request.urandom = urandom
+    if wire.pending or wire.headers is not None or wire.phase != "reply":
+        raise ValueError("the request is out, and the connection does not show it")
+    return wire.sent, wire.target[0], wire.target[1]
+
+
+def parsed(url):
+    """Return the status of a bad URL, or (tls, host, port, path with query as it is sent, authorization)."""
+    target = parse_url(url)
+    if isinstance(target, int):
+        return target
+    tls, host, port, start, authorization = target
+    sent = requested(url, {}, (), b"the sample nonce")[0]
+    return tls, host, port, bytes(sent[4 : sent.find(b" HTTP/1.1\r\n")]), authorization
 
 
 class Lines:
@@ -21,25 +76,32 @@ class Lines:
 
     def __init__(self, chunks):
         self._chunks = [chunk for chunk in chunks if chunk]
+        self._at = 0  # which of them is next
+        self._start = 0  # and from which byte
         self._pause = False
 
     def left(self):
         """Return what was not read."""
-        return b"".join(self._chunks)
+        return b"".join(self._chunks[self._at :])[self._start :]
+
+    def over(self):
+        """Return whether all was read."""
+        return self._at == len(self._chunks)
 
     def readline(self, n):
         """Return up to `n` bytes of the line, as far as they have come, None for none."""
         if n < 1:
             raise ValueError("asks for {} bytes".format(n))
-        if self._pause or not self._chunks:
+        if self._pause or self._at == len(self._chunks):
             self._pause = False
             return None
-        chunk = self._chunks[0]
-        end = chunk.find(b"\n") + 1 or len(chunk)
-        line = chunk[: min(end, n)]
-        self._chunks[0] = chunk[len(line) :]
-        if not self._chunks[0]:
-            self._chunks.pop(0)
+        chunk = self._chunks[self._at]
+        end = chunk.find(b"\n", self._start) + 1 or len(chunk)
+        line = chunk[self._start : min(end, self._start + n)]
+        self._start += len(line)
+        if self._start == len(chunk):
+            self._at += 1
+            self._start = 0
             self._pause = True
         return line
 
@@ -47,26 +109,34 @@ class Lines:
 class Client:
     """What the reply leaves its findings in."""
 
-    http_status = protocol = None
+    http_status = protocol = error = None
 
 
-def play(chunks, accept, protocols):
-    """Return (status, http_status, bytes not read); the status is (protocol,) for a good reply."""
+def play(chunks, accept, protocols, headers=None):
+    """Return (status, http_status, bytes not read, error); the status is (protocol,) for a good reply.
+
+    `headers`: a list that takes the headers that are told, `None` where nobody wants them.
+    """
     lines = Lines(chunks)
     client = Client()
     idle = 0
     status = None
-    for said in reply(lines.readline, accept, protocols, client):
+    task = reply(lines.readline, accept, protocols, client, headers is not None)
+    for said in task:
         if status is not None:
-            return "goes on", status, said
-        if said:
+            return "goes on", status, said, None
+        if said == _HEADER:
+            if headers is None:
+                return "a header that nobody wants", next(task), said, None
+            headers.append(next(task))
+        elif said:
             status = said
-        elif not lines.left():
+        elif lines.over():
             idle += 1
             if idle > _IDLE_STEPS:
                 status = WAITING
                 break
-    return (client.protocol,) if status is None else status, client.http_status, lines.left()
+    return (client.protocol,) if status is None else status, client.http_status, lines.left(), client.error
 
 
 def ways(stream):
@@ -74,23 +144,34 @@ def ways(stream):
     yield [stream]
     size = len(stream)
     if size > _CUT_EVERYWHERE:
-        places = list(range(1, size, 61)) + list(range(4080, min(size, 4110))) + list(range(size - 20, size))
+        step = 1 + size // 100
+        places = list(range(1, size, step)) + [at for at in _CUTS if at < size] + list(range(size - 20, size))
+        step = 1 + step // 10
     else:
+        step = 1
         places = range(1, size)
     for at in places:
         yield [stream[:at], stream[at:]]
-    yield [stream[at : at + 1] for at in range(size)]
+    yield [stream[at : at + step] for at in range(0, size, step)]
 
 
-def play_all_ways(stream, accept, protocols):
-    """Return what `play` returns, which all ways must agree on: else the first other way and its outcome."""
-    first = None
+def play_all_ways(stream, accept, protocols, headers=None):
+    """Return what `play` returns, which all ways must agree on: else the first other way and its outcome.
+
+    `headers`: a list that takes the headers that are told, in all ways the same ones.
+    """
+    first = told = None
     for chunks in ways(stream):
-        outcome = play(chunks, accept, protocols)
+        found = None if headers is None else []
+        outcome = play(chunks, accept, protocols, found)
         if first is None:
             first = outcome
-        elif isinstance(outcome[0], int) and outcome[:2] == first[:2]:
-            pass  # what is left unread of a bad reply depends on how it came
-        elif outcome != first:
-            return "cut after {}".format(len(chunks[0])), outcome, first
+            told = found
+            continue
+        # what is left unread of a bad reply depends on how it came
+        same = outcome[:2] == first[:2] and outcome[3] == first[3]
+        if found != told or not same or not isinstance(outcome[0], int) and outcome != first:
+            return "cut after {}".format(len(chunks[0])), outcome, first, found
+    if headers is not None:
+        headers.extend(told)
     return first

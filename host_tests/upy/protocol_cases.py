@@ -404,10 +404,16 @@ SOURCE = bytes((i * 7 + (i >> 8)) & 0xFF for i in range(65700))
 def mask_runs():
     """Generate (name, start, n, room): messages of `n` bytes from `start` in SOURCE, and scratch buffers for them.
 
-    A buffer has room for 128 bytes of payload; for longer messages one for the whole or of 512 bytes is tried first.
+    A buffer has room for 128 bytes of payload; longer messages have one for the whole, or for a multiple of the 484
+    bytes that are masked at once.
     """
-    for n in list(range(1101)) + list(range(65530, 65542)):
-        for room in (128,) if n <= 128 else (128, min(n + 3 & ~3, 512)):
+    for n in list(range(1101)) + list(range(1445, 1460)) + list(range(65530, 65542)):
+        rooms = [128]
+        if n > 484:
+            rooms += [484, min((n + 483) // 484 * 484, 1452)]
+        elif n > 128:
+            rooms.append(n + 3)
+        for room in rooms:
             yield "frame-of-{}-by-{}".format(n, room), 0, n, room
     for start in (1, 2, 3, 5):
         for n in (0, 1, 2, 3, 4, 5, 8, 9, 33, 128, 129, 300, 515):

@@ -11,9 +11,10 @@ if "portable" in sys.argv:
     sys.modules["uwebsocket_mask"] = sys  # has no masker
 
 import protocol_cases
+import uwebsocket_protocol
 from protocol_player import Feed, play_all_ways
 
-from uwebsocket_protocol import header, mask, receiver, utf8, widen
+from uwebsocket_protocol import header, mask, receiver, utf8
 
 try:
     from micropython import heap_lock, heap_unlock
@@ -64,11 +65,11 @@ def sent(message, room):
     scratch = bytearray(_BODY + room)
     start = header(scratch, 0x82, n, key)
     out = bytearray(scratch[start:_BODY])
-    wide = widen(key, min(n, room))
     done = 0
     while done < n:
         size = min(n - done, room)
-        mask(scratch, message, done, size, wide)
+        scratch[_BODY : _BODY + size] = message[done : done + size]
+        mask(scratch, size)
         out.extend(scratch[_BODY : _BODY + size])
         done += size
     if len(scratch) != _BODY + room or scratch[12:_BODY] != key:
@@ -76,11 +77,9 @@ def sent(message, room):
     return out
 
 
-class NoMemory:
-    """A masking key of which no wide integer can be made."""
-
-    def __rxor__(self, other):
-        raise MemoryError
+def no_memory(_):
+    """Be a memoryview that there is no memory for."""
+    raise MemoryError
 
 
 def topic_mask():
@@ -92,7 +91,12 @@ def topic_mask():
         for start, n in ((0, 1), (0, 5), (3, 5), (1, 64), (64, 128)):
             scratch = bytearray(_BODY + 128)
             scratch[12:_BODY] = protocol_cases.KEY
-            mask(scratch, source, start, n, NoMemory())
+            scratch[_BODY : _BODY + n] = source[start : start + n]
+            uwebsocket_protocol.memoryview = no_memory
+            try:
+                mask(scratch, n)
+            finally:
+                del uwebsocket_protocol.memoryview
             tell("no-memory-{}-of-{}".format(start, n), scratch[_BODY : _BODY + n])
 
 
@@ -133,9 +137,8 @@ def topic_locked():
     key = protocol_cases.KEY
     for n in (0, 125, 126, 65535, 65536, 1 << 29):
         tell("header-of-{}".format(n), locked(lambda n=n: header(scratch, 0x82, n, key)))
-    view = memoryview(bytearray(256))
-    for start in range(4):
-        tell("mask-from-{}".format(start), locked(lambda start=start: mask(scratch, view, start, 100, key)))
+    for n in range(97, 101):
+        tell("mask-of-{}".format(n), locked(lambda n=n: mask(scratch, n)))
 
 
 globals()["topic_" + sys.argv[1]]()
