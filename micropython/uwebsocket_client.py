@@ -673,7 +673,7 @@ class WebSocketClient:
                     connection.budget = _BUDGET
                     if connection.pending and self._state != _OPENING:
                         self._write(connection)
-                    if self._run():
+                    if self._connection is connection and self._run():
                         self._news = self._news or background
                         handled = True
                     if connection.budget != _BUDGET:
