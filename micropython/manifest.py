@@ -15,6 +15,7 @@ for name in (
     "uwebsocket_client.py",
     "uwebsocket_config.py",
     "uwebsocket_connect.py",
+    "uwebsocket_connection.py",
     "uwebsocket_errors.py",
     "uwebsocket_protocol.py",
     "uwebsocket_reply.py",

@@ -1,6 +1,9 @@
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from types import ModuleType
 
 KEYS: tuple[str, ...]
 
 def check_headers(headers: dict[str, str]) -> dict[str, str]: ...
-def update(options: tuple[object, ...], params: Mapping[str, object]) -> tuple[object, ...]: ...
+def update(
+    options: tuple[object, ...], params: Mapping[str, object], load: Callable[..., ModuleType]
+) -> tuple[object, ...]: ...

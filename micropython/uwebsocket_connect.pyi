@@ -1,10 +1,7 @@
 from collections.abc import Callable, Generator
-from typing import Any
+from types import ModuleType
 
 from uwebsocket_client import WebSocketClient
-from uwebsocket_reply import _Expected
-from uwebsocket_request import _Request
+from uwebsocket_connection import Connection
 
-def connect(
-    ws: WebSocketClient, target: _Request | int, call: Callable[..., Any]
-) -> Generator[int, None, _Expected | None]: ...
+def phase(ws: WebSocketClient, connection: Connection, load: Callable[..., ModuleType]) -> Generator[int, None, None]: ...

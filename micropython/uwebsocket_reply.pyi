@@ -1,16 +1,19 @@
 from collections.abc import Callable, Iterator
-from typing import Protocol, TypeAlias, type_check_only
+from types import ModuleType
+from typing import Protocol, type_check_only
 
 from uwebsocket_client import WebSocketClient
-
-_Expected: TypeAlias = tuple[bytes, list[bytes], bool]
+from uwebsocket_connection import Connection
 
 @type_check_only
 class _Outcome(Protocol):
     http_status: int | None
     protocol: str | None
+    error: str | None
 
 def reply(
-    readline: Callable[[int], bytes | None], accept: bytes, protocols: list[bytes], ws: _Outcome
-) -> Iterator[int]: ...
-def read(ws: WebSocketClient, value: _Expected) -> Iterator[int]: ...
+    readline: Callable[[int], bytes | None], accept: bytes, protocols: list[str], ws: _Outcome, wanted: bool = False
+) -> Iterator[int | tuple[str, str]]: ...
+def phase(
+    ws: WebSocketClient, connection: Connection, load: Callable[..., ModuleType]
+) -> Iterator[int | tuple[str, str]]: ...

@@ -1,10 +1,14 @@
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Iterator
+from types import ModuleType
+
+from typing_extensions import Buffer
 
 from uwebsocket_client import WebSocketClient
+from uwebsocket_connection import Connection
 from uwebsocket_url import _Target
 
-_Request: TypeAlias = tuple[bool, bytes, int, bytes, bytes, list[bytes]]
-
-def request(target: _Target, headers: dict[str, str], protocols: tuple[str, ...], key: bytes) -> _Request: ...
-def prepare(ws: WebSocketClient, target: _Target | int, call: Callable[..., Any]) -> _Request | int: ...
+def offers(headers: dict[str, str], protocols: Iterable[str]) -> list[str]: ...
+def request(
+    url: str, target: _Target, headers: dict[str, str], protocols: list[str], key: bytes
+) -> Iterator[str | Buffer]: ...
+def phase(ws: WebSocketClient, connection: Connection, load: Callable[..., ModuleType]) -> Iterator[int]: ...

@@ -1,5 +1,11 @@
+from collections.abc import Callable
+from types import ModuleType
 from typing import TypeAlias
 
-_Target: TypeAlias = tuple[bool, bytes, int, bytes, bytes | None]
+from uwebsocket_client import WebSocketClient
+from uwebsocket_connection import Connection
+
+_Target: TypeAlias = tuple[bool, bytes, int, int, bytes | None]
 
 def parse_url(url: str) -> _Target | int: ...
+def phase(ws: WebSocketClient, connection: Connection, load: Callable[..., ModuleType]) -> None: ...

@@ -49,13 +49,15 @@ with Station() as ws:
     ws.on("receive", on_message)
     ws.on("data", on_data)
     ws.on("pong", lambda ws, payload: print(payload.decode()))
+    ws.on("header", lambda ws, name, value: print(name.upper(), value.upper()))
     ws.on("close", lambda ws, status: print(ws.close_code + status, ws.close_reason.upper()))
     ws.on("data", None)
     ws.connect("ws://127.0.0.1/")
     ws.send(bytearray(3), opcode=TEXT, fin=False)
     ws.send(memoryview(b"abc"), 0)
     while ws.poll(timeout_ms=100):
-        print(ws.connected, ws.protocol or "none", ws.http_status or 0, ws.errno or 0)
+        print(ws.connected, ws.protocol or "none", ws.http_status or 0, ws.errno or 0, ws.error or "")
+        print(ws.waits_for()[1:] == (0, -1))
     ws.close(1000, reason="done")
 '''
 
@@ -76,6 +78,8 @@ _WRONG = {
     "close-opcode": ('ws.send(b"", 8)', "arg-type"),
     "result-of-send": ('sent = ws.send("")', "func-returns-value"),
     "reason-as-bytes": ('ws.close(1000, b"bye")', "arg-type"),
+    "header-handler-with-too-few": ('ws.on("header", lambda ws, name: None)', "call-overload"),
+    "maybe-no-error": ("ws.error.upper()", "union-attr"),
     "maybe-no-protocol": ("ws.protocol.upper()", "union-attr"),
     "unknown-attribute": ("ws.is_connected", "attr-defined"),
     "private": ("ws._sock", "attr-defined"),

@@ -65,23 +65,23 @@ def _mixed_receiver(read, handlers, max_message):
     yield -202 if read(bytearray(9), 0, 9) == 1 else -15
 
 
-def _accepting_reply(readline, accept, protocols, ws):
+def _accepting_reply(readline, accept, protocols, ws, wanted):
     while readline(64) is None:
         yield 0
 
 
-def _forgetful_reply(readline, accept, protocols, ws):
+def _forgetful_reply(readline, accept, protocols, ws, wanted):
     while readline(64):
         pass
     yield -17
 
 
-def _url_with_a_line(url):
-    return False, b"h", 80, b"/\r\nX: y", None
+def _request_with_a_line(url, *_):
+    return b"GET / HTTP/1.1\r\nX: y\r\n\r\n", b"", []
 
 
 def _url_with_another_host(url):
-    return False, b"elsewhere", 80, b"/", None
+    return False, b"elsewhere", 80, 6, None
 
 
 _TEXT = b"\x00\x81\x02\xc0\x80"
@@ -96,8 +96,8 @@ _BROKEN = {
     "silence": ("receiver", b"\x00\x81\x00", protocol_player, "receiver", _silent_receiver),
     "reply-accepted": ("reply", b"HTTP/1.1 404 No\r\n\r\n", handshake_player, "reply", _accepting_reply),
     "reply-without-status": ("reply", ACCEPT, handshake_player, "reply", _forgetful_reply),
-    "url-line": ("url", b"ws://h/", fuzz_targets, "parse_url", _url_with_a_line),
-    "url-host": ("url", b"ws://h/", fuzz_targets, "parse_url", _url_with_another_host),
+    "url-line": ("url", b"ws://h/", handshake_player, "requested", _request_with_a_line),
+    "url-host": ("url", b"ws://h/", handshake_player, "parse_url", _url_with_another_host),
 }
 
 

@@ -85,6 +85,8 @@ def play(chunks, data=False, most=None, switch=None, nothing=None):
             continue
         content = next(task)
         if event & PIECE:
+            if next(task) is not feed:
+                said.append("another handler")
             content = _join(pieces, event, content)
             if content is None:
                 continue

@@ -12,7 +12,7 @@ if "portable" in sys.argv:
 
 import protocol_cases
 import uwebsocket_protocol
-from protocol_player import Feed, play_all_ways
+from protocol_player import PIECE, Feed, play_all_ways
 
 from uwebsocket_protocol import header, mask, receiver, utf8
 
@@ -128,6 +128,8 @@ def topic_locked():
         for event in task:
             if event:
                 next(task)
+                if event & PIECE:
+                    next(task)
             elif feed.over():
                 break
         tell(name, locked(lambda task=task: next(task)))

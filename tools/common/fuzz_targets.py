@@ -14,7 +14,6 @@ from urllib.parse import quote, urlsplit
 import uwebsocket_protocol
 from upy import handshake_player, protocol_player
 from upy.handshake_cases import ACCEPT, KEY, PROTOCOLS, REPLY_MOST
-from uwebsocket_url import parse_url
 
 _HEAP = 10000  # the largest object for which there is memory
 _PIECE = 512  # what the receiver may take whatever max_message is
@@ -211,21 +210,32 @@ _NEEDED = (b"upgrade", b"websocket", b"connection", b"sec-websocket-accept", ACC
 def reply(data):
     """Feed bytes to the check of the server's reply: whole, byte by byte, in crumbs."""
     size = 2 + len(data) % 61
-    outcomes = [
-        handshake_player.play(chunks, ACCEPT, PROTOCOLS) for chunks in ([data], _crumbs(data, 1), _crumbs(data, size))
+    ways = ([data], _crumbs(data, 1), _crumbs(data, size))
+    outcomes = [handshake_player.play(chunks, ACCEPT, PROTOCOLS) for chunks in ways]
+    told = [[] for _ in ways]
+    wanted = [
+        handshake_player.play(chunks, ACCEPT, PROTOCOLS, headers) for chunks, headers in zip(ways, told, strict=True)
     ]
-    status, http_status, left = outcomes[0]
+    status, http_status, left, error = outcomes[0]
     taken = data[: len(data) - len(left)]
-    _require(len(taken) <= REPLY_MOST, f"{len(taken)} bytes taken")
+    _require(len(taken) <= REPLY_MOST + 1, f"{len(taken)} bytes taken")
+    _require((status in (-7, -17)) == isinstance(error, str), f"status {status} with the error {error!r}")
     _require((status == -17) == (http_status is not None), f"status {status} with HTTP status {http_status}")
-    _require(http_status is None or 0 <= http_status <= 999 and http_status != 101, f"HTTP status {http_status}")
+    _require(http_status is None or 200 <= http_status <= 999, f"HTTP status {http_status}")
     for outcome in outcomes:
         # What is left unread of a bad reply depends on how it came.
         compared = 3 if isinstance(status, tuple) else 2
         _require(outcome[:compared] == outcomes[0][:compared], f"whole: {outcomes[0]}, in crumbs: {outcome}")
+    for outcome, headers in zip(wanted, told, strict=True):
+        same = outcome[:2] == outcomes[0][:2] or status == -17 and outcome[0] == handshake_player.WAITING
+        _require(same, f"{outcomes[0]}, with headers told: {outcome}")
+        _require(headers == told[0], f"headers, whole: {told[0]}, in crumbs: {headers}")
+        for name, value in headers:
+            _require(name and name == name.lower() or name.isascii() is False, f"the name {name!r} is told")
+            _require("\n" not in name + value, f"a line of two: {name!r}, {value!r}")
     if isinstance(status, tuple):
-        _require(status[0] is None or status[0].encode() in PROTOCOLS, f"subprotocol {status[0]!r}")
-        _require(taken.startswith(b"HTTP/1.") and taken[9:12] == b"101", "another status line was accepted")
+        _require(status[0] is None or status[0] in PROTOCOLS, f"subprotocol {status[0]!r}")
+        _require(re.search(rb"(\A|\n)HTTP/1\.1 101[ \r\n]", taken), "another status line was accepted")
         _require(all(word in taken.lower() for word in _NEEDED), "a header is missing")
         _require(taken.endswith(b"\n") and taken.rstrip(b"\r").count(b"\n") > 4, "the end of the headers is missing")
     else:
@@ -250,7 +260,7 @@ def _split(url):
 def url(data):
     """Take bytes apart as a URL, make a request of it, and compare both with the standard library."""
     text = data.decode("utf-8", "surrogateescape")
-    target = parse_url(text)
+    target = handshake_player.parsed(text)
     made = handshake_player.requested(text, {}, (), KEY)
     if isinstance(target, int):
         _require(-4 <= target <= -1 and made == target, f"status {target}, of the request {made}")
@@ -273,7 +283,7 @@ def url(data):
         _require(re.fullmatch(rb"[ -~]+", line) is not None, f"the line {line!r}")
 
     again = b"%s://%s:%d%s" % (b"wss" if tls else b"ws", b"[%s]" % host if set(host) & set(b":%") else host, port, path)
-    _require(parse_url(again.decode()) == (tls, host, port, path, None), f"{again!r} is taken apart differently")
+    _require(handshake_player.parsed(again.decode()) == (tls, host, port, path, None), f"{again!r} is taken apart differently")
 
     expected = _split(text)
     if expected and expected[0]:
