@@ -5,7 +5,33 @@ import signal
 
 import pytest
 
+from torturers import Torturer
+
 from common import rigs
+
+
+def pytest_addoption(parser):
+    """Add what the torturers are told."""
+    group = parser.getgroup("torture")
+    group.addoption("--torture", metavar="CASE", help="replay one run of a torturer, as a failure names it")
+    group.addoption("--torture-seed", type=int, default=0, metavar="N", help="draw other samples (default: 0)")
+
+
+def pytest_configure(config):
+    """Make the torturer that counts all runs of this session."""
+    config.torturer = Torturer(config.getoption("--torture-seed"), config.getoption("--torture"))
+
+
+@pytest.fixture
+def torturer(request):
+    """Return what plays the runs of the torturers, and counts them."""
+    return request.config.torturer
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Tell how many runs the torturers have played."""
+    for name, runs in config.torturer.runs.items():
+        terminalreporter.write_line(f"torture: {runs} runs of {name}, seed {config.torturer.seed}")
 
 
 def pytest_collection_modifyitems(config, items):

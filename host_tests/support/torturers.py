@@ -1,0 +1,84 @@
+"""Runs what a torturer plays at every moment, on all cores, and tells how to replay what went wrong.
+
+A torturer has a name and `play(transport, scene, action, turn)`, which returns an Outcome. `Torturer.check` plays every
+action at every moment of a scene, or a sample of them, drawn from the seed, where that is more than `limit`.
+"""
+
+import multiprocessing
+import os
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+
+_SHOWN = 12
+
+
+@dataclass
+class Outcome:
+    """How a run went: the number of moments up to its end or its interruption, where that was, what was wrong."""
+
+    count: int
+    place: str | None
+    problems: list = field(default_factory=list)
+
+
+class Torturer:
+    """Plays and counts; one for each test session. `only` is the case to replay, None for all."""
+
+    def __init__(self, seed=0, only=None):
+        self.seed = seed
+        self.only = only
+        self.runs = Counter()
+
+    def check(self, name, play, transport, scene, actions, limit=None):
+        """Play everything; AssertionError that names the cases that went wrong."""
+        wanted = self.only.split("/") if self.only else None
+        if wanted:
+            if wanted[:3] != [name, transport, scene]:
+                return
+            cases = [(wanted[3], int(wanted[4]))]
+        else:
+            count = play(transport, scene, next(iter(actions)), None).count
+            assert count > 2, "the moments were not found"
+            cases = [(action, turn) for action in actions for turn in range(count)]
+            if limit and len(cases) > limit:
+                cases = random.Random(f"{self.seed}/{name}/{transport}/{scene}").sample(cases, limit)
+        found = _spread(lambda case: play(transport, scene, *case), cases)
+        self.runs[name] += sum(outcome.place is not None for outcome in found)
+        wrong = [
+            f"  {name}/{transport}/{scene}/{action}/{turn} at {outcome.place}: {'; '.join(outcome.problems[:3])}"
+            for (action, turn), outcome in zip(cases, found, strict=True)
+            if outcome.problems
+        ]
+        assert not wrong, self._told(wrong, len(cases))
+
+    def _told(self, wrong, played):
+        lines = [f"{len(wrong)} of {played} runs went wrong (replay one: pytest --torture CASE, seed {self.seed}):"]
+        # a few of each action, for one fault often shows in hundreds of runs
+        shown = random.Random(self.seed).sample(wrong, min(len(wrong), _SHOWN))
+        return "\n".join(lines + sorted(shown))
+
+
+def _spread(play, cases):
+    """Return what `play` returns for each case; the cases are spread over processes, one for each core."""
+    workers = min(len(os.sched_getaffinity(0)), len(cases))
+    if workers < 2 or len(cases) < 20:
+        return [play(case) for case in cases]
+    fork = multiprocessing.get_context("fork")
+    running = []
+    for number in range(workers):
+        ours, theirs = fork.Pipe(False)
+        process = fork.Process(target=_work, args=(play, cases[number::workers], theirs))
+        process.start()
+        theirs.close()
+        running.append((process, ours))
+    found = [None] * len(cases)
+    for number, (process, pipe) in enumerate(running):
+        found[number::workers] = pipe.recv()
+        process.join()
+    return found
+
+
+def _work(play, cases, pipe):
+    pipe.send([play(case) for case in cases])
+    pipe.close()
