@@ -127,7 +127,25 @@ def _news_with_answers(run):
     run.in_handler[run.near.name, "receive"] = lambda: run.near.send(SMALL)
 
 
+def _far_connecting(run):
+    if not run.far.connects:
+        run.far.connect()
+
+
+def _both_connecting(run):
+    _far_connecting(run)
+    run.near.connect()
+
+
+def _both_open(run):
+    if not run.far.ws.connected:
+        _far_connecting(run)
+        run.until(lambda: run.far.ws.connected)
+    run.near.open()
+
+
 RECONNECT = {"reconnect": True}
+BACKGROUND = {"background": True}
 
 SCENES = {
     "connect": Scene(_nothing, lambda run: run.near.connect()),
@@ -150,4 +168,8 @@ SCENES = {
     "reset": Scene(_reset, _polls, (-109, -99)),
     "against-rfc": Scene(_against_rfc, _polls, (-202,)),
     "waiting": Scene(_waiting, _poll_through_waiting, (-99,), RECONNECT, reconnects=True),
+    "background-connect": Scene(_far_connecting, lambda run: run.near.connect(), options=BACKGROUND),
+    "background-opening": Scene(_both_connecting, _poll_until_open, options=BACKGROUND),
+    "background-send": Scene(_both_open, lambda run: run.near.send(LARGE), options=BACKGROUND),
+    "background-close": Scene(_both_open, lambda run: run.near.close(), options=BACKGROUND),
 }

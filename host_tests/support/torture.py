@@ -38,9 +38,11 @@ class Message:
 class Side:
     """A client and its server; `connects` counts the calls of connect() that were accepted."""
 
-    def __init__(self, run, host, tls, options):
+    def __init__(self, run, name, address, tls, options):
         self._run = run
-        self.name = host
+        self.name = name
+        host = f"{name}.test"
+        run.board.hosts[host] = address
         self.url = f"{'wss' if tls else 'ws'}://{host}/"
         self.connects = 0
         self.closes = 0
@@ -50,7 +52,8 @@ class Side:
         self.inside = None  # the event whose handler runs
         self.serving = True
         port = 443 if tls else 80
-        self.server = run.board.listen(host, port, upgrade=True, on_connect=self._serve, tls=fakes.Tls() if tls else None)
+        script = fakes.Tls() if tls else None
+        self.server = run.board.listen(address, port, upgrade=True, on_connect=self._serve, tls=script)
         self.ws = run.make_client(self)
         self.ws.config(OPTIONS | options)
         for event in EVENTS:
@@ -164,8 +167,8 @@ class Run:
         self.in_handler = {}
         self.wrong = wrong
         self.module = self.board.load("uwebsocket_client")
-        self.near = Side(self, "10.0.0.2", tls, dict(options))
-        self.far = Side(self, "10.0.0.3", False, dict(options))
+        self.near = Side(self, "near", "10.0.0.2", tls, dict(options))
+        self.far = Side(self, "far", "10.0.0.3", False, dict(options))
         self.sides = (self.near, self.far)
 
     def __enter__(self):
@@ -177,7 +180,7 @@ class Run:
     def make_client(self, side):
         """Return a new client, wrong on purpose where that is asked for."""
         client = self.module.createClient()
-        return self.wrong(client, self) if self.wrong and side.name == "10.0.0.2" else client
+        return self.wrong(client, self) if self.wrong and side.name == "near" else client
 
     def problem(self, text):
         """Note what must not be."""

@@ -1,7 +1,8 @@
 """Runs what a torturer plays at every moment, on all cores, and tells how to replay what went wrong.
 
-A torturer has a name and `play(transport, scene, action, turn)`, which returns an Outcome. `Torturer.check` plays every
-action at every moment of a scene, or a sample of them, drawn from the seed, where that is more than `limit`.
+A torturer has a name and `play(transport, scene, action, turn)`, which returns an Outcome. `Torturer.check` plays
+actions at the moments of a scene: an action has a share of the moments, 1 for every moment; others are drawn from the
+seed.
 """
 
 import multiprocessing
@@ -11,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 _SHOWN = 12
+_LEAST = 5  # runs of an action in a scene
 
 
 @dataclass
@@ -30,8 +32,11 @@ class Torturer:
         self.only = only
         self.runs = Counter()
 
-    def check(self, name, play, transport, scene, actions, limit=None):
-        """Play everything; AssertionError that names the cases that went wrong."""
+    def check(self, name, play, transport, scene, actions, share=1.0):
+        """Play everything; AssertionError that names the cases that went wrong.
+
+        `actions`: {action: its share of the moments}; `share`: of all of them.
+        """
         wanted = self.only.split("/") if self.only else None
         if wanted:
             if wanted[:3] != [name, transport, scene]:
@@ -40,9 +45,9 @@ class Torturer:
         else:
             count = play(transport, scene, next(iter(actions)), None).count
             assert count > 2, "the moments were not found"
-            cases = [(action, turn) for action in actions for turn in range(count)]
-            if limit and len(cases) > limit:
-                cases = random.Random(f"{self.seed}/{name}/{transport}/{scene}").sample(cases, limit)
+            draw = random.Random(f"{self.seed}/{name}/{transport}/{scene}")
+            cases = [(action, turn) for action, part in actions.items()
+                     for turn in draw.sample(range(count), max(min(count, _LEAST), round(count * part * share)))]  # fmt: skip
         found = _spread(lambda case: play(transport, scene, *case), cases)
         self.runs[name] += sum(outcome.place is not None for outcome in found)
         wrong = [
