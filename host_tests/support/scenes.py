@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from servers import wire
 from torture import LARGE, SMALL
 
-_PATTERN = bytes(range(251))
+_OVERHEAD = 20  # bytes of a frame's header, and of a record
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,26 @@ def _slow(run):
     peer = run.near.peer
     peer.stop_reading()
     run.board.clock.after(400, peer.resume_reading)
+
+
+def _full(run):
+    # no room in the send buffer for a while; then what waited goes out
+    _slow(run)
+    connection = run.board.open_sockets()[0].connection
+    while connection.free > _OVERHEAD:
+        run.near.send(min(connection.free - _OVERHEAD, 60000 if run.plain else 900))
+
+
+def _full_with_news(run):
+    _full(run)
+    run.near.peer.frame(wire.PING, "ping")
+    run.near.peer.frame(wire.TEXT, "one")
+    run.board.advance(100)
+
+
+def _full_and_silent(run):
+    _full(run)
+    run.board.advance(200)
 
 
 def _closed_by_server(run):
@@ -161,6 +181,10 @@ SCENES = {
     "send-fragment": Scene(
         _within_a_message, lambda run: run.near.send(SMALL, wire.CONTINUATION), fragment=True
     ),
+    "full-send": Scene(_full, lambda run: run.near.send(SMALL)),
+    "full-news": Scene(_full_with_news, lambda run: _polls(run, 8, 40)),
+    "full-ping-due": Scene(_full_and_silent, lambda run: _polls(run, 8, 40), options={"ping_interval_ms": 150}),
+    "full-close": Scene(_full, lambda run: run.near.close()),
     "close": Scene(_open, lambda run: run.near.close()),
     "closing": Scene(_closing, _polls),
     "closed-by-server": Scene(_closed_by_server, _polls, (-6,)),

@@ -1,0 +1,44 @@
+"""Torture: Ctrl-C at every moment of every method, in every state.
+
+MicroPython raises KeyboardInterrupt where its byte code jumps and in calls that wait. It must come out of the call, and
+the client goes on or, where a part of a frame is out, ends with -199 and sends nothing more.
+
+`pytest --torture interrupts/esp32/send-large/ctrl-c/57` replays one run.
+"""
+
+import pytest
+
+from moments import JUMPS, Moments
+from scenes import SCENES
+from torture import TRANSPORTS, Run
+from torturers import Outcome
+
+INTERRUPTED = (-199,)
+# Nothing is half done while poll() waits
+UNHARMED = ("poll()", "sleep()")
+SCENES_THAT_WAIT = ("idle", "waiting", "closing")
+
+
+def _raise():
+    raise KeyboardInterrupt
+
+
+def play(transport, scene_name, action, turn, wrong=None):
+    """Play a scene with Ctrl-C at moment `turn`; return the Outcome."""
+    scene = SCENES[scene_name]
+    with Run(transport, scene.options, wrong=wrong) as run:
+        scene.prepare(run)
+        moments = Moments(run.board, JUMPS, turn, _raise)
+        error = run.operate(scene, moments)
+        if moments.happened:
+            if not isinstance(error, KeyboardInterrupt):
+                run.problem(f"the program met {error!r} instead of Ctrl-C")
+            unharmed = moments.place in UNHARMED and scene_name in SCENES_THAT_WAIT
+            run.verdict(scene, () if unharmed else INTERRUPTED)
+        return Outcome(moments.count, moments.place, run.problems)
+
+
+@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_interrupt_at_every_moment_leaves_the_client_whole(transport, scene, torturer):
+    torturer.check("interrupts", play, transport, scene, {"ctrl-c": 1})
