@@ -13,7 +13,8 @@ from moments import CALLBACKS, Moments
 from scenes import SCENES
 from servers import wire
 from torture import LARGE, SMALL, TRANSPORTS, Run
-from torturers import Outcome
+from torturers import Outcome, faults
+from wrong_clients import doubled_close, forgotten_message, leaked_socket, nested_poll_raises, unguarded_send
 
 
 def _sends(side, size, opcode=wire.BINARY):
@@ -82,10 +83,11 @@ ACTIONS = {
     "far-poll": _polls("far"),
     "far-opens": _polls("far"),
 }
-# How many of the moments each is played at: the smaller shares are drawn from the seed
+# At how many of the moments each is played: the smaller shares are drawn from the seed
 SHARES = {
-    "near-send": 1, "near-close": 1, "near-connect": 1, "near-send-large": 0.2, "near-ping": 0.2, "near-poll": 0.2,
-    "near-close-connect": 0.2, "both-poll": 0.1, "far-opens": 0.1, "far-send": 0.1, "far-send-large": 0.1, "far-close": 0.1, "far-connect": 0.2, "far-poll": 0.1,
+    "near-send": 1, "near-close": 1, "near-connect": 1,
+    "near-send-large": 0.2, "near-ping": 0.2, "near-poll": 0.2, "near-close-connect": 0.2, "both-poll": 0.1,
+    "far-send": 0.1, "far-send-large": 0.1, "far-close": 0.1, "far-connect": 0.2, "far-poll": 0.1, "far-opens": 0.1,
 }  # fmt: skip
 # No board, or long and much like another scene
 RARE = {"unix": 0.2, "unix-mbedtls": 0.2, "waiting": 0.3, "news-answered": 0.3}
@@ -116,4 +118,20 @@ def play(transport, scene_name, action, turn, wrong=None):
 @pytest.mark.parametrize("scene", SCENES)
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_callback_at_every_moment_keeps_the_contract(transport, scene, torturer):
-    torturer.check("callbacks", play, transport, scene, SHARES, RARE.get(transport, 1) * RARE.get(scene, 1))
+    share = RARE.get(transport, 1) * RARE.get(scene, 1)
+    torturer.check("callbacks", play, transport, scene, SHARES, share)
+
+
+@pytest.mark.parametrize(
+    ("scene", "action", "wrong", "told"),
+    [
+        ("send-large", "near-send", unguarded_send, "on the wire"),
+        ("send-large", "near-send", forgotten_message, "is lost, though its send() returned"),
+        ("connect", "near-connect", leaked_socket, "left open"),
+        ("close", "near-close", doubled_close, '"close" told [0, 0]'),
+        ("news-answered", "near-poll", nested_poll_raises, "the callback met RuntimeError"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_callback_torturer_finds_a_fault_put_in_on_purpose(scene, action, wrong, told):
+    assert any(told in problem for problem in faults(play, "esp32", scene, action, wrong))

@@ -11,12 +11,12 @@ import pytest
 from moments import JUMPS, Moments
 from scenes import SCENES
 from torture import TRANSPORTS, Run
-from torturers import Outcome
+from torturers import Outcome, faults
+from wrong_clients import sends_on, swallowed_interrupt
 
 INTERRUPTED = (-199,)
 # Nothing is half done while poll() waits
-UNHARMED = ("poll()", "sleep()")
-SCENES_THAT_WAIT = ("idle", "waiting", "closing")
+UNHARMED = {"idle": "poll()", "closing": "poll()", "waiting": "sleep()"}
 
 
 def _raise():
@@ -33,7 +33,7 @@ def play(transport, scene_name, action, turn, wrong=None):
         if moments.happened:
             if not isinstance(error, KeyboardInterrupt):
                 run.problem(f"the program met {error!r} instead of Ctrl-C")
-            unharmed = moments.place in UNHARMED and scene_name in SCENES_THAT_WAIT
+            unharmed = moments.place == UNHARMED.get(scene_name)
             run.verdict(scene, () if unharmed else INTERRUPTED)
         return Outcome(moments.count, moments.place, run.problems)
 
@@ -42,3 +42,15 @@ def play(transport, scene_name, action, turn, wrong=None):
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_interrupt_at_every_moment_leaves_the_client_whole(transport, scene, torturer):
     torturer.check("interrupts", play, transport, scene, {"ctrl-c": 1})
+
+
+@pytest.mark.parametrize(
+    ("scene", "wrong", "told"),
+    [
+        ("send-large", sends_on, "on the wire"),
+        ("idle", swallowed_interrupt, "instead of Ctrl-C"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_interrupt_torturer_finds_a_fault_put_in_on_purpose(scene, wrong, told):
+    assert any(told in problem for problem in faults(play, "esp32", scene, "ctrl-c", wrong))

@@ -1,8 +1,8 @@
 """Torture: each allocation of every method fails once, in every state.
 
 What an allocation is on MicroPython is told by `moments.ALLOCATIONS`. A MemoryError may come out of the program's own
-connect() and send(), never out of poll() or close(); the connection goes on or ends with a status of lacking memory, and
-one that the server has ended keeps its own status.
+connect() and send(), never out of poll() or close(). The connection goes on or ends with a status of lacking memory,
+-199 where send() has written a part of a frame; one that the server has ended keeps its own status.
 
 `pytest --torture memory/esp32/send-large/no-memory/57` replays one run.
 """
@@ -12,9 +12,11 @@ import pytest
 from moments import ALLOCATIONS, Moments
 from scenes import SCENES
 from torture import TRANSPORTS, Run
-from torturers import Outcome
+from torturers import Outcome, faults
+from wrong_clients import doubled_close, wrong_status
 
 SHORT_OF_MEMORY = (-8, -10, -11, -13, -16, -101)
+# The program's own call, out of which a MemoryError may come
 MAY_RAISE = ("connect", "background-connect", "send-", "full-send", "background-send")
 
 
@@ -34,7 +36,8 @@ def play(transport, scene_name, action, turn, wrong=None):
                 error = None
             if error is not None and not (scene_name.startswith(MAY_RAISE) and run.is_errno(error, "ENOTCONN")):
                 run.problem(f"the program met {error!r}")
-            run.verdict(scene, () if scene.statuses and not scene.reconnects else SHORT_OF_MEMORY)
+            statuses = () if scene.statuses and not scene.reconnects else SHORT_OF_MEMORY
+            run.verdict(scene, (*statuses, -199) if "send" in scene_name else statuses)
         return Outcome(moments.count, moments.place, run.problems)
 
 
@@ -42,3 +45,15 @@ def play(transport, scene_name, action, turn, wrong=None):
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_failing_allocation_at_every_moment_leaves_the_client_whole(transport, scene, torturer):
     torturer.check("memory", play, transport, scene, {"no-memory": 1})
+
+
+@pytest.mark.parametrize(
+    ("scene", "wrong", "told"),
+    [
+        ("lost", wrong_status, '"close" told [-101]'),
+        ("send-large", doubled_close, '"close" told ['),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_memory_torturer_finds_a_fault_put_in_on_purpose(scene, wrong, told):
+    assert any(told in problem for problem in faults(play, "esp32", scene, "no-memory", wrong))

@@ -76,11 +76,16 @@ def _callbacks(code):
 @functools.cache
 def _syntax(path):
     """Return the nodes of a source file by their place, and the names of its generator functions."""
-    nodes, generators = {}, set()
+    nodes, generators, functions, yields = {}, set(), [], []
     for node in ast.walk(ast.parse(Path(path).read_text())):
         if isinstance(node, (ast.Call, ast.BinOp, ast.AugAssign, ast.Attribute)):
             nodes[type(node), node.lineno, node.col_offset, node.end_lineno, node.end_col_offset] = node
-        if isinstance(node, ast.FunctionDef) and any(isinstance(one, (ast.Yield, ast.YieldFrom)) for one in ast.walk(node)):
+        if isinstance(node, (ast.Yield, ast.YieldFrom)):
+            yields.append(node.lineno)
+        if isinstance(node, ast.FunctionDef):
+            functions.append(node)
+    for node in functions:
+        if any(node.lineno <= line <= node.end_lineno for line in yields):
             generators.add(node.name)
     return nodes, generators
 
@@ -131,7 +136,8 @@ def _allocations(code):
             if any(map(_is_text, operands)):
                 found[one.offset] = None
         elif one.opname in ("STORE_ATTR", "LOAD_ATTR"):
-            condition = _attribute(nodes.get((ast.Attribute, *place)), _is_new if one.opname == "STORE_ATTR" else _is_bound)
+            wanted = _is_new if one.opname == "STORE_ATTR" else _is_bound
+            condition = _attribute(nodes.get((ast.Attribute, *place)), wanted)
             if condition:
                 found[one.offset] = condition
     return found

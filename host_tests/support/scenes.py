@@ -13,7 +13,8 @@ class Scene:
     """`prepare(run)` makes the state, `operate(run)` is what is tortured.
 
     `statuses` are those that the scene itself may end with, `options` the client's. `fragment`: the program is between
-    the fragments of a message at first. `reconnects`: connections follow by themselves.
+    the fragments of a message at first. `reconnects`: connections follow by themselves. `news`: the messages that the
+    server sends, beside one ping; an open connection has them all in the end.
     """
 
     prepare: object
@@ -22,6 +23,7 @@ class Scene:
     options: dict = field(default_factory=dict)
     fragment: bool = False
     reconnects: bool = False
+    news: list = ()
 
 
 def _nothing(run):
@@ -164,6 +166,7 @@ def _both_open(run):
     run.near.open()
 
 
+NEWS = [b"one", b"tw" + b"o" * 600, b"three"]
 RECONNECT = {"reconnect": True}
 BACKGROUND = {"background": True}
 
@@ -171,8 +174,8 @@ SCENES = {
     "connect": Scene(_nothing, lambda run: run.near.connect()),
     "opening": Scene(_connecting, _poll_until_open),
     "idle": Scene(_open, lambda run: _polls(run, 2, 30)),
-    "news": Scene(_news, _polls),
-    "news-answered": Scene(_news_with_answers, _polls),
+    "news": Scene(_news, _polls, news=NEWS),
+    "news-answered": Scene(_news_with_answers, _polls, news=NEWS),
     "ping-due": Scene(_silent, _polls, options={"ping_interval_ms": 1000}),
     "send-small": Scene(_open, lambda run: run.near.send(SMALL)),
     "send-ping": Scene(_open, lambda run: run.near.send(SMALL, wire.PING)),
@@ -182,7 +185,7 @@ SCENES = {
         _within_a_message, lambda run: run.near.send(SMALL, wire.CONTINUATION), fragment=True
     ),
     "full-send": Scene(_full, lambda run: run.near.send(SMALL)),
-    "full-news": Scene(_full_with_news, lambda run: _polls(run, 8, 40)),
+    "full-news": Scene(_full_with_news, lambda run: _polls(run, 8, 40), news=[b"one"]),
     "full-ping-due": Scene(_full_and_silent, lambda run: _polls(run, 8, 40), options={"ping_interval_ms": 150}),
     "full-close": Scene(_full, lambda run: run.near.close()),
     "close": Scene(_open, lambda run: run.near.close()),

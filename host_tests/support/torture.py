@@ -162,7 +162,7 @@ class Run:
     """One board with the clients `near` and `far`; `in_handler[name of a side, event]` is called once there."""
 
     def __init__(self, transport, options=(), *, seed=0, wrong=None):
-        """Switch the board on; `options`: of both clients; `wrong`: makes a client that is wrong on purpose."""
+        """Switch the board on; `options`: of both clients; `wrong`: see wrong_clients."""
         port, tls = TRANSPORTS[transport]
         self.board = fakes.board(port, spin_limit=3000)
         self.random = random.Random(seed)
@@ -183,8 +183,9 @@ class Run:
 
     def make_client(self, side):
         """Return a new client, wrong on purpose where that is asked for."""
-        client = self.module.createClient()
-        return self.wrong(client, self) if self.wrong and side.name == "near" else client
+        if self.wrong and side.name == "near":
+            return self.wrong(self.module.WebSocketClient, self)()
+        return self.module.createClient()
 
     def problem(self, text):
         """Note what must not be."""
@@ -277,6 +278,8 @@ class Run:
         self.near.serving = self.far.serving = True
         self.in_handler.clear()
         self.rest()
+        if self.near.ws.connected and scene.news:
+            self._check_news(scene.news)
         for side in self.sides:
             if side.connects or side.unsure:
                 self._end(side, scene)
@@ -293,6 +296,14 @@ class Run:
                 self._again(side)
         for error in self.board.printed:
             self.problem(f"the background printed {error!r}")
+
+    def _check_news(self, news):
+        """See that an open connection has lost nothing that came, and has answered the ping."""
+        if self.near.received != news:
+            self.problem(f"near: {len(self.near.received)} of {len(news)} messages came, and the connection is open")
+        pongs = sum(frame.opcode == wire.PONG for frame in self.near.peer.frames())
+        if pongs != 1:
+            self.problem(f"near: {pongs} pongs for one ping, and the connection is open")
 
     def _end(self, side, scene):
         if side.ws.connected:

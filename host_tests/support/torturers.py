@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 _SHOWN = 12
+_TRIED = 40  # moments at which a fault that was put in must show
 _LEAST = 5  # runs of an action in a scene
 
 
@@ -46,8 +47,10 @@ class Torturer:
             count = play(transport, scene, next(iter(actions)), None).count
             assert count > 2, "the moments were not found"
             draw = random.Random(f"{self.seed}/{name}/{transport}/{scene}")
-            cases = [(action, turn) for action, part in actions.items()
-                     for turn in draw.sample(range(count), max(min(count, _LEAST), round(count * part * share)))]  # fmt: skip
+            cases = []
+            for action, part in actions.items():
+                size = max(min(count, _LEAST), round(count * part * share))
+                cases += [(action, turn) for turn in draw.sample(range(count), size)]
         found = _spread(lambda case: play(transport, scene, *case), cases)
         self.runs[name] += sum(outcome.place is not None for outcome in found)
         wrong = [
@@ -62,6 +65,14 @@ class Torturer:
         # a few of each action, for one fault often shows in hundreds of runs
         shown = random.Random(self.seed).sample(wrong, min(len(wrong), _SHOWN))
         return "\n".join(lines + sorted(shown))
+
+
+def faults(play, transport, scene, action, wrong):
+    """Return all that is found with a client that is wrong on purpose."""
+    count = play(transport, scene, action, None).count
+    step = max(1, count // _TRIED)
+    outcomes = [play(transport, scene, action, turn, wrong) for turn in range(0, count, step)]
+    return [problem for outcome in outcomes for problem in outcome.problems]
 
 
 def _spread(play, cases):
