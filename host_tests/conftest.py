@@ -14,12 +14,14 @@ def pytest_addoption(parser):
     """Add what the torturers are told."""
     group = parser.getgroup("torture")
     group.addoption("--torture", metavar="CASE", help="replay one run of a torturer, as a failure names it")
+    group.addoption("--torture-all", action="store_true", help="draw no samples: hours on one core")
     group.addoption("--torture-seed", type=int, default=0, metavar="N", help="draw other samples (default: 0)")
 
 
 def pytest_configure(config):
     """Make the torturer that counts all runs of this session."""
-    config.torturer = Torturer(config.getoption("--torture-seed"), config.getoption("--torture"))
+    option = config.getoption
+    config.torturer = Torturer(option("--torture-seed"), option("--torture"), option("--torture-all"))
 
 
 @pytest.fixture

@@ -44,7 +44,8 @@ def play(transport, scene_name, action, turn, wrong=None):
 @pytest.mark.parametrize("scene", SCENES)
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_failing_allocation_at_every_moment_leaves_the_client_whole(transport, scene, torturer):
-    torturer.check("memory", play, transport, scene, {"no-memory": 1})
+    # some scenes may get along without an allocation; test_memory_torturer_finds... sees that they are found
+    torturer.check("memory", play, transport, scene, {"no-memory": 1}, least=0)
 
 
 @pytest.mark.parametrize(

@@ -261,20 +261,20 @@ class Run:
 
     # The verdict
 
-    def verdict(self, scene, statuses=()):
-        """Come to rest, and note what is wrong; then see that both clients can be used again.
+    def verdict(self, scene, statuses=(), again=True):
+        """Come to rest, and note what is wrong; then see that both clients can be used `again`.
 
         `statuses`: what may end the tortured connection, beside what the scene says and the program's close().
         """
         try:
-            self._judge(scene, {0, *scene.statuses, *statuses})
+            self._judge(scene, {0, *scene.statuses, *statuses}, again)
         except (fakes.BoardCrash, fakes.Stuck) as crash:
             self.problem(repr(crash))
             self.board.forgive()
         except Exception as error:
             self.problem(f"a foreign exception: {error!r}")
 
-    def _judge(self, scene, statuses):
+    def _judge(self, scene, statuses, again):
         self.near.serving = self.far.serving = True
         self.in_handler.clear()
         self.rest()
@@ -289,10 +289,8 @@ class Run:
         left = self.board.open_sockets()
         if left:
             self.problem(f"{len(left)} sockets left open")
-        if self.problems:
-            return
         for side in self.sides:
-            if side.connects or side.unsure:
+            if again and not self.problems and (side.connects or side.unsure):
                 self._again(side)
         for error in self.board.printed:
             self.problem(f"the background printed {error!r}")

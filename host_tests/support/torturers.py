@@ -26,17 +26,22 @@ class Outcome:
 
 
 class Torturer:
-    """Plays and counts; one for each test session. `only` is the case to replay, None for all."""
+    """Plays and counts; one for each test session.
 
-    def __init__(self, seed=0, only=None):
+    `only` is the case to replay, None for all; with `everything` no samples are drawn.
+    """
+
+    def __init__(self, seed=0, only=None, everything=False):
         self.seed = seed
+        self.everything = everything
         self.only = only
         self.runs = Counter()
 
-    def check(self, name, play, transport, scene, actions, share=1.0):
+    def check(self, name, play, transport, scene, actions, share=1.0, least=3):
         """Play everything; AssertionError that names the cases that went wrong.
 
-        `actions`: {action: its share of the moments}; `share`: of all of them.
+        `actions`: {action: its share of the moments}; `share`: of all of them. `least`: moments that there are at
+        least, so that a torturer which finds none does not pass.
         """
         wanted = self.only.split("/") if self.only else None
         if wanted:
@@ -45,11 +50,12 @@ class Torturer:
             cases = [(wanted[3], int(wanted[4]))]
         else:
             count = play(transport, scene, next(iter(actions)), None).count
-            assert count > 2, "the moments were not found"
+            assert count >= least, "the moments were not found"
             draw = random.Random(f"{self.seed}/{name}/{transport}/{scene}")
             cases = []
             for action, part in actions.items():
-                size = max(min(count, _LEAST), round(count * part * share))
+                part = 1 if self.everything else part * share
+                size = max(min(count, _LEAST), round(count * part))
                 cases += [(action, turn) for turn in draw.sample(range(count), size)]
         found = _spread(lambda case: play(transport, scene, *case), cases)
         self.runs[name] += sum(outcome.place is not None for outcome in found)
