@@ -131,10 +131,10 @@ def play(event, left):
     reserve = bytearray(left)
     gc.collect()
     chain = eat()
-    reserve = None
+    del reserve
     gc.collect()
     first = polls(ws)
-    chain = None
+    del chain
     gc.collect()
     status = closes[0]
     early = told[0]
