@@ -5,9 +5,8 @@ import signal
 
 import pytest
 
-from torturers import Torturer
-
 from common import rigs
+from torturers import Torturer
 
 
 def pytest_addoption(parser):
@@ -30,9 +29,21 @@ def torturer(request):
     return request.config.torturer
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """Add what the torturers of another process have played."""
+    node.config.torturer.runs.update(getattr(node, "workeroutput", {}).get("torture", {}))
+
+
+def pytest_sessionfinish(session):
+    """Tell the process that has started this one how many runs the torturers have played."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["torture"] = dict(session.config.torturer.runs)
+
+
 def pytest_terminal_summary(terminalreporter, config):
     """Tell how many runs the torturers have played."""
-    for name, runs in config.torturer.runs.items():
+    for name, runs in sorted(config.torturer.runs.items()):
         terminalreporter.write_line(f"torture: {runs} runs of {name}, seed {config.torturer.seed}")
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-import build
+from common import compiler
 from programs import MICROPYTHONS, told
 from servers import wire
 from servers.raw import RawServer
@@ -42,7 +42,7 @@ EVENTS = {
 def results(tmp_path_factory):
     """{(interpreter, event): Told}, played two at a time."""
     folder = tmp_path_factory.mktemp("mpy")
-    build.build_folder(build.sources(), folder)
+    compiler.build_folder(compiler.sources(), folder)
     scripts = {name: steps for name, (steps, _) in EVENTS.items()} | {"echo": (Reply(), Echo())}
     cases = [(interpreter, event) for interpreter in MICROPYTHONS for event in EVENTS]
 
