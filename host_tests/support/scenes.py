@@ -181,9 +181,7 @@ SCENES = {
     "send-ping": Scene(_open, lambda run: run.near.send(SMALL, wire.PING)),
     "send-large": Scene(_open, lambda run: run.near.send(LARGE)),
     "send-slow": Scene(_slow, lambda run: run.near.send(LARGE)),
-    "send-fragment": Scene(
-        _within_a_message, lambda run: run.near.send(SMALL, wire.CONTINUATION), fragment=True
-    ),
+    "send-fragment": Scene(_within_a_message, lambda run: run.near.send(SMALL, wire.CONTINUATION), fragment=True),
     "full-send": Scene(_full, lambda run: run.near.send(SMALL)),
     "full-news": Scene(_full_with_news, lambda run: _polls(run, 8, 40), news=[b"one"]),
     "full-ping-due": Scene(_full_and_silent, lambda run: _polls(run, 8, 40), options={"ping_interval_ms": 150}),

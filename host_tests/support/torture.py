@@ -147,7 +147,7 @@ class Side:
         if not self.serving or b"\r\n\r\n" not in peer.received():
             return
         frames = peer.frames()
-        for frame in frames[peer.answered:]:
+        for frame in frames[peer.answered :]:
             if frame.opcode == wire.CLOSE:
                 peer.frame(wire.CLOSE, frame.payload[:2])
                 peer.fin()
@@ -429,5 +429,3 @@ def _begins(tail, message):
         return False
     key, body = tail[len(head) : len(head) + 4], tail[len(head) + 4 :]
     return not body or wire.mask(body, key) == message.payload[: len(body)]
-
-

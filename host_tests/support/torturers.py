@@ -102,5 +102,11 @@ def _spread(play, cases):
 
 
 def _work(play, cases, pipe):
-    pipe.send([play(case) for case in cases])
+    parent = os.getppid()
+    found = []
+    for case in cases:
+        if os.getppid() != parent:
+            return  # the session was ended
+        found.append(play(case))
+    pipe.send(found)
     pipe.close()
