@@ -84,7 +84,7 @@ def _slow(run):
 def _full(run):
     # no room in the send buffer for a while; then what waited goes out
     _slow(run)
-    connection = run.board.open_sockets()[0].connection
+    connection = next(sock.connection for sock in run.board.open_sockets() if sock.connection.peer is run.near.peer)
     while connection.free > _OVERHEAD:
         run.near.send(min(connection.free - _OVERHEAD, 60000 if run.plain else 900))
 
