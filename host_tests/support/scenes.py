@@ -184,7 +184,9 @@ SCENES = {
     "send-fragment": Scene(_within_a_message, lambda run: run.near.send(SMALL, wire.CONTINUATION), fragment=True),
     "full-send": Scene(_full, lambda run: run.near.send(SMALL)),
     "full-news": Scene(_full_with_news, lambda run: _polls(run, 8, 40), news=[b"one"]),
-    "full-ping-due": Scene(_full_and_silent, lambda run: _polls(run, 8, 40), options={"ping_interval_ms": 150}),
+    "full-ping-due": Scene(
+        _full_and_silent, lambda run: _polls(run, 8, 40), options={"ping_interval_ms": 150, "ping_limit": 9}
+    ),
     "full-close": Scene(_full, lambda run: run.near.close()),
     "close": Scene(_open, lambda run: run.near.close()),
     "closing": Scene(_closing, _polls),
