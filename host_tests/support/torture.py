@@ -277,6 +277,8 @@ class Run:
     def _judge(self, scene, statuses, again):
         self.near.serving = self.far.serving = True
         self.in_handler.clear()
+        for peer in self.near.server.peers:
+            peer.resume_reading()
         self.rest()
         if self.near.ws.connected and scene.news:
             self._check_news(scene.news)
