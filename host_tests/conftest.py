@@ -6,6 +6,45 @@ import signal
 import pytest
 
 from common import rigs
+from torturers import Torturer
+
+
+def pytest_addoption(parser):
+    """Add what the torturers are told."""
+    group = parser.getgroup("torture")
+    group.addoption("--torture", metavar="CASE", help="replay one run of a torturer, as a failure names it")
+    group.addoption("--torture-all", action="store_true", help="draw no samples: hours on one core")
+    group.addoption("--torture-seed", type=int, default=0, metavar="N", help="draw other samples (default: 0)")
+
+
+def pytest_configure(config):
+    """Make the torturer that counts all runs of this session."""
+    option = config.getoption
+    config.torturer = Torturer(option("--torture-seed"), option("--torture"), option("--torture-all"))
+
+
+@pytest.fixture
+def torturer(request):
+    """Return what plays the runs of the torturers, and counts them."""
+    return request.config.torturer
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """Add what the torturers of another process have played."""
+    node.config.torturer.runs.update(getattr(node, "workeroutput", {}).get("torture", {}))
+
+
+def pytest_sessionfinish(session):
+    """Tell the process that has started this one how many runs the torturers have played."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["torture"] = dict(session.config.torturer.runs)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Tell how many runs the torturers have played."""
+    for name, runs in sorted(config.torturer.runs.items()):
+        terminalreporter.write_line(f"torture: {runs} runs of {name}, seed {config.torturer.seed}")
 
 
 def pytest_collection_modifyitems(config, items):

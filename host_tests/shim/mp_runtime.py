@@ -215,7 +215,7 @@ class Scheduler:
         self._depth = depth
         self._report = report
         self._queue = deque()
-        self._running = False
+        self.running = False  # whether a callback is running
 
     def schedule(self, function, argument):
         """Queue `function(argument)`; RuntimeError when the queue is full."""
@@ -225,14 +225,14 @@ class Scheduler:
 
     def run_one(self):
         """Run the oldest callback unless one is running; return whether there was one."""
-        if self._running or not self._queue:
+        if self.running or not self._queue:
             return False
         function, argument = self._queue.popleft()
-        self._running = True
+        self.running = True
         try:
             self.protected(function, argument)
         finally:
-            self._running = False
+            self.running = False
         return True
 
     def clear(self):

@@ -1,0 +1,70 @@
+"""Torture on real MicroPython: the heap is full but for n bytes, for each n, while something happens to a connection.
+
+The event may be lost for lack of memory, but a connection that the server has ended keeps its status, nothing but
+MemoryError of the program's own calls comes out, "close" is told once, and with a free heap all goes on.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from common import compiler
+from programs import MICROPYTHONS, told
+from servers import wire
+from servers.raw import RawServer
+from servers.steps import Await, Close, Echo, Fin, Frame, Raw, Reply, Reset
+
+HEAP = {"micropython32": "96k", "micropython64": "192k"}
+STEP, LAST = 16, 1040
+
+_SHORT = (-8, -10, -11, -13, -16, -101)
+_OPEN = (Reply(), Await(wire.TEXT))
+# Event -> (the server's steps, the statuses that may come of it; 0 is the program's close() of an open connection)
+EVENTS = {
+    "message": ((*_OPEN, Frame(wire.TEXT, "a message of one frame"), Echo()), (0, *_SHORT)),
+    "large-message": ((*_OPEN, Frame(wire.BINARY, bytes(3000)), Echo()), (0, *_SHORT)),
+    "fragments": (
+        (*_OPEN, Frame(wire.TEXT, "one", fin=False), Frame(wire.CONTINUATION, bytes(900)), Echo()), (0, *_SHORT),
+    ),
+    "ping": ((*_OPEN, Frame(wire.PING, bytes(100)), Echo()), (0, *_SHORT)),
+    "fin": ((*_OPEN, Fin()), (-99,)),
+    "reset": ((*_OPEN, Reset()), (-109, -99)),
+    "close-frame": ((*_OPEN, Close(1001, "going away"), Fin()), (-6,)),
+    "garbage": ((*_OPEN, Raw(b"\x83\x01x"), Fin()), (-202,)),
+    "closing": ((*_OPEN, Await(wire.CLOSE), Close(1000), Fin()), (0,)),
+    "opening": ((Reply(), Echo()), (0, *_SHORT)),
+    "opening-fin": ((Fin(),), (-99, *_SHORT)),
+    "opening-refused": ((Reply("HTTP/1.1 404 Not Found"), Fin()), (-17, *_SHORT)),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """{(interpreter, event): Told}, played two at a time."""
+    folder = tmp_path_factory.mktemp("mpy")
+    compiler.build_folder(compiler.sources(), folder)
+    scripts = {name: steps for name, (steps, _) in EVENTS.items()} | {"echo": (Reply(), Echo())}
+    cases = [(interpreter, event) for interpreter in MICROPYTHONS for event in EVENTS]
+
+    with RawServer(scripts) as server:
+
+        def play(case):
+            interpreter, event = case
+            arguments = server.url(""), event, "0", str(LAST), str(STEP)
+            return told(interpreter, "full_heap_program.py", *arguments, heap=HEAP[interpreter], before=str(folder))
+
+        with ThreadPoolExecutor(2) as pool:
+            yield dict(zip(cases, pool.map(play, cases), strict=True))
+
+
+@pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.parametrize("interpreter", MICROPYTHONS)
+def test_event_with_a_full_heap_keeps_its_status(results, interpreter, event, torturer):
+    wrong = []
+    for left in range(0, LAST, STEP):
+        _, status, raised, problem = results[interpreter, event][left]
+        torturer.runs["full heap"] += 1
+        if problem or raised or status not in EVENTS[event][1]:
+            raised = raised or "nothing"
+            wrong.append(f"{left} bytes free: status {status}, poll() raised {raised}, {problem or 'usable'}")
+    assert not wrong, f"{len(wrong)} of {LAST // STEP} runs went wrong:\n" + "\n".join(wrong[:8])
