@@ -89,13 +89,20 @@ _POLLHUP = const(16)
 
 # Where this module was imported from, and whether what is loaded later stays in memory. Firmware for the ESP8266
 # does not tell (it has no __file__ in any version), so the path is searched as the import has done.
-_folders = (".frozen", ".frozen")
-frozen = None
+_folder = ".frozen"
 keep = True
-for name in path:
+before = path[:]
+for name in before:
     if name == ".frozen":
-        frozen = name  # frozen modules go before those in later folders, and cannot be seen
-        continue
+        # Frozen modules cannot be seen, only tried.
+        path[:] = (name,)
+        try:
+            __import__("uwebsocket_protocol")
+            break
+        except ImportError:
+            continue
+        finally:
+            path[:] = before
     if name[:1] != "/":
         name = (os.getcwd().rstrip("/") + "/" + name).rstrip("/")
     for keep in (".py", ".mpy"):
@@ -105,21 +112,20 @@ for name in path:
         except OSError:
             pass
     else:
+        keep = True
         continue
-    _folders = (frozen or name, name)
+    _folder = name
     # Compiled code goes where there is little room: an ESP8266, or what stands in for one.
     keep = keep == ".py" or name[:4] == "/rom" or platform == "esp32"
     break
-else:
-    keep = True
 
-path[0:0] = _folders
+# Nothing of the client comes from anywhere else, above all not from the current folder, which is searched first.
+path[:] = (_folder,)
 try:
     from uwebsocket_connection import Connection
     from uwebsocket_protocol import receiver, utf8
 finally:
-    path.pop(0)
-    path.pop(0)
+    path[:] = before
 
 # The statuses of what the network raises, less 100, by errno. The numbers differ by port; ENETUNREACH (101, on the
 # ESP32 114) and EPIPE (32) have no names.
@@ -156,10 +162,20 @@ def load(name, keep=keep):
         raise OSError(errno.EALREADY, name)
     if modules.get(name) is not None:
         return modules[name]
+    if _folder != ".frozen":
+        # what is not there would be searched elsewhere
+        for end in (".py", ".mpy"):
+            try:
+                os.stat(_folder + "/" + name + end)
+                break
+            except OSError:
+                pass
+        else:
+            raise ImportError("no module named '" + name + "'")
     # After a collection the module goes to the low end of the heap, where its names stay, not amid the free room.
     gc.collect()
     gone = name  # a module that is half loaded must not stay
-    path[0:0] = _folders
+    path.insert(0, _folder)
     try:
         _loading = name
         module = __import__(name)
@@ -171,7 +187,6 @@ def load(name, keep=keep):
         # No jump, at which Ctrl-C could come, before all is as it was, and nothing that needs the heap.
         _loading = before
         modules.pop(gone, None)
-        path.pop(0)
         path.pop(0)
         if not before and _board:
             _board.wake()
@@ -457,7 +472,7 @@ class WebSocketClient:
                 # begins the row of pauses anew
                 opening or 0 <= ticks_diff(deadline, connection.opened_ms) < self._options[_RECONNECT_MAX]
             ):
-                least = connection.pause_ms
+                least = max(connection.pause_ms, least)
             else:
                 self._tries = 0
             deadline = ticks_add(deadline, least)
@@ -843,4 +858,4 @@ if not keep:
     for name in ("url", "connect", "request", "reply"):
         load(name)
     gc.collect()
-del frozen, keep, name
+del before, keep, name

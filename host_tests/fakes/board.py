@@ -115,6 +115,8 @@ class Board:
         """Return a module by name as the board's `import` does; ImportError where it has none."""
         if name not in self.modules:
             module = modules.make(name, self)
+            if module is None and self.import_module("sys").path == [".frozen"]:
+                raise ImportError(f"no module named '{name}'")  # nothing is frozen
             if module is None:
                 module = self._load_device_file(name)
             self.modules[name] = module
