@@ -232,16 +232,19 @@ def no_room(session):
 SHORT = {"connect_timeout_ms": 3000}
 # What goes wrong -> status, what ws.error tells
 FAILURES = [
-    (no_name, -5, "nowhere.example"),
-    (no_answer, -18, "TCP"),
-    (no_room, -18, "request"),
-    (no_reply, -18, "reply"),
-    (half_a_reply, -18, "reply"),
+    pytest.param(enter, status, told, id=enter.__name__)
+    for enter, status, told in (
+        (no_name, -5, "nowhere.example"),
+        (no_answer, -18, "TCP"),
+        (no_room, -18, "request"),
+        (no_reply, -18, "reply"),
+        (half_a_reply, -18, "reply"),
+    )
 ]
 
 
 @each()
-@pytest.mark.parametrize(("enter", "status", "told"), FAILURES, ids=lambda one: getattr(one, "__name__", ""))
+@pytest.mark.parametrize(("enter", "status", "told"), FAILURES)
 def test_error_tells_what_the_status_does_not(firmware, enter, status, told):
     with Session(firmware, SHORT, upgrade=False) as session:
         enter(session)

@@ -1,0 +1,77 @@
+"""Which files the client loads: its own, from where it was imported, whatever lies in the current folder."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from common import compiler, echo_server, rigs
+from support.programs import MICROPYTHONS, told
+
+# A file that tells that it has run, and what for
+EVIL = """
+import sys
+sys.modules["evil_" + __name__] = 1
+print('{"case": "ran", "told": "%s"}' % __name__)
+raise RuntimeError("a file of the current folder has run")
+"""
+CLIENT = "uwebsocket_client"
+EVENTS = [
+    "ValueError", "TypeError", "ValueError", "ValueError",
+    "connection", "hello", 0, -1, -128, "connection", "hello", 0,
+]  # fmt: skip
+HOWS = ["absolute", "absolute-later", "relative-later", "here-later"]
+
+
+@pytest.fixture(scope="module")
+def url():
+    with echo_server.running() as root:
+        yield root
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Return {suffix: the folder with the client} and {suffix: the folder with the files that must not run}."""
+    root = tmp_path_factory.mktemp("folders")
+    client = {".py": root / "py" / "device", ".mpy": root / "mpy" / "device"}
+    evil = {".py": root / "evil_py", ".mpy": root / "evil_mpy"}
+    for folder in (*client.values(), *evil.values()):
+        folder.mkdir(parents=True)
+    names = ["uwebsocket_deflate", "uwebsocket_mask"]  # which may be missing
+    for source in rigs.DEVICE.glob("uwebsocket_*.py"):
+        shutil.copy(source, client[".py"])
+        if source.stem != CLIENT:
+            names.append(source.stem)
+    for name in names:
+        (evil[".py"] / f"{name}.py").write_text(EVIL)
+    compiler.build_folder(compiler.sources(), client[".mpy"])
+    for name in names:
+        compiler.compile_file(evil[".py"] / f"{name}.py", evil[".mpy"] / f"{name}.mpy")
+    return client, evil
+
+
+@pytest.mark.parametrize("interpreter", MICROPYTHONS)
+@pytest.mark.parametrize("client", [".py", ".mpy"], ids=["client as py", "client as mpy"])
+@pytest.mark.parametrize("evil", [".py", ".mpy"], ids=["files as py", "files as mpy"])
+@pytest.mark.parametrize("how", HOWS)
+def test_files_of_the_current_folder_with_names_of_modules_never_run(url, folders, interpreter, client, evil, how):
+    mine, theirs = folders
+    found = told(interpreter, "current_folder_program.py", url, str(mine[client]), str(theirs[evil]), how)
+    assert "ran" not in found, found["ran"]
+    assert found["events"] == EVENTS
+    assert found["modules"] == []
+    assert found["path"] == {"absolute": ["", ".frozen", str(mine[client])], "relative": ["", ".frozen", "device"]}.get(
+        how.partition("-")[0], ["", ".frozen"]
+    )
+
+
+@pytest.mark.parametrize("interpreter", MICROPYTHONS)
+@pytest.mark.parametrize("evil", [".py", ".mpy"])
+def test_files_that_must_not_run_would_tell_it(folders, interpreter, evil):
+    _, theirs = folders
+    done = subprocess.run(
+        [*rigs.command(interpreter), "-c", "import uwebsocket_url"],
+        cwd=theirs[evil], env=os.environ | {"MICROPYPATH": ":.frozen"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert '"ran"' in done.stdout and done.returncode
