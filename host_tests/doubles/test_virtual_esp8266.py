@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from common import rigs, virtual_esp8266
+from common import compiler, echo_server, rigs, virtual_esp8266
 from common import virtual_esp8266_build as build
 from common.virtual_esp8266 import HOST, ChipError, FatalException, VirtualESP8266
 
@@ -408,6 +408,47 @@ def test_romfs_runs_in_place_and_outlasts_a_reset(chip, tmp_path):
 @ON_NEWEST
 def test_plain_firmware_has_no_romfs(chip):
     assert execute(chip(), "import vfs; print(hasattr(vfs, 'rom_ioctl'), hasattr(vfs, 'VfsRom'))") == "False False"
+
+
+ECHO = """
+import uwebsocket_client, time
+got = []
+ws = uwebsocket_client.createClient()
+ws.on("connection", lambda ws: ws.send(b"x" * 1000, 2))
+ws.on("receive", lambda ws, message, opcode: (got.append(len(message)), ws.close()))
+ws.on("close", lambda ws, status: got.append(status))
+ws.connect("{url}")
+while len(got) < 2: time.sleep_ms(1)
+print(got)
+"""
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    """The client, compiled for the chip, in the folder lib of this one."""
+    folder = tmp_path_factory.mktemp("client")
+    compiler.build_folder(compiler.sources(), folder / "lib")
+    compiler.compile_file(rigs.DEVICE / compiler.MASKER, folder / "lib" / "uwebsocket_mask.mpy", "xtensa")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "variant, way",
+    [
+        pytest.param("plain", ("cp", "--recursive", "lib", ":"), id="littlefs"),
+        pytest.param("romfs", ("romfs", "deploy", "."), id="romfs"),
+        pytest.param("client", None, id="frozen"),
+    ],
+)
+@ON_EACH
+def test_client_echoes_without_polling_from(chip, variant, way, client):
+    one = chip(variant=variant)
+    if way:
+        done = one.run([MPREMOTE, "connect", one.port, *way], timeout=60, cwd=client)
+        assert done.returncode == 0, done.stdout
+    with echo_server.running() as url:
+        assert execute(one, ECHO.format(url=url)) == "[1000, 0]"
+        assert execute(one, ECHO.format(url=url.replace("127.0.0.1", HOST))) == "[1000, 0]"
 
 
 @ON_NEWEST
