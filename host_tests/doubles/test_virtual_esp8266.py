@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from common import rigs, virtual_esp8266
+from common import compiler, echo_server, rigs, virtual_esp8266
 from common import virtual_esp8266_build as build
 from common.virtual_esp8266 import HOST, ChipError, FatalException, VirtualESP8266
 
@@ -50,6 +50,13 @@ def mpremote(one, *arguments):
 
 def execute(one, code):
     return mpremote(one, "exec", code).strip()
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + PROMPT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 class Prompt:
@@ -255,7 +262,7 @@ def test_ctrl_c_ends_a_busy_loop(chip):
     with Prompt(chip()) as prompt:
         prompt.type(b"while True: pass\r\n\r\n\r\n")
         prompt.expect("pass")
-        time.sleep(0.2)
+        time.sleep(0.2)  # the loop has begun, or else Ctrl-C ends the line that begins it
         prompt.type(b"\x03")
         prompt.expect("KeyboardInterrupt")
         prompt.type(b"6 * 7\r\n")
@@ -278,8 +285,10 @@ def test_reset_causes_are_those_of_the_chip(chip):
     assert execute(one, cause) == "0", "power on"
     one.reset()
     assert execute(one, cause) == "6", "the button"
+    starts = one.console().count("MicroPython v")
     mpremote(one, "reset")
-    time.sleep(0.5)  # mpremote leaves the chip 0.1 s before, in which the next Ctrl-C would keep it from that
+    # mpremote leaves the chip 0.1 s before, in which the next Ctrl-C would keep it from that.
+    wait_until(lambda: one.console().count("MicroPython v") > starts)
     assert execute(one, cause) == "4", "machine.reset()"
 
 
@@ -301,12 +310,10 @@ def test_station_connects_and_has_an_address(chip):
 @ON_NEWEST
 def test_wifi_taken_away_and_given_back_shows_in_isconnected(chip):
     one = chip()
-    told = "import network, time\ntime.sleep_ms(400)\nprint(network.WLAN(0).isconnected())"
-    states = []
     for up in (True, False, True):
         one.wifi(up)
-        states.append(execute(one, told))
-    assert states == ["True", "False", "True"]
+        told = f"for i in range(100):\n if w.isconnected() == {up}: break\n time.sleep_ms(50)\nprint(w.isconnected())"
+        assert execute(one, f"import network, time\nw = network.WLAN(0)\n{told}") == str(up)
 
 
 @ON_NEWEST
@@ -314,8 +321,11 @@ def test_wifi_out_of_reach_stays_so_over_a_reset(chip):
     one = chip()
     one.wifi(False)
     one.reset()
-    code = "import network, time\ntime.sleep_ms(2500)\nprint(network.WLAN(0).isconnected(), network.WLAN(0).status())"
-    assert execute(one, code) == "False 3"
+    code = (
+        "import network, time\nw = network.WLAN(0)\nprint(w.isconnected(), w.status())\n"
+        "for i in range(100):\n if w.status() == 3: break\n time.sleep_ms(50)\nprint(w.isconnected(), w.status())"
+    )
+    assert execute(one, code).splitlines()[1] == "False 3"
 
 
 @ON_EACH
@@ -347,13 +357,14 @@ def test_socket_callback_tells_of_data_and_of_the_end(chip, server):
     def serve(connection):
         connection.recv(10)
         connection.sendall(b"hello")
-        time.sleep(0.1)
+        connection.recv(10)
 
+    wait = "for i in range(200):\n if n == %d: break\n time.sleep_ms(20)\nprint(n, s.recv(10))\n"
     code = connected(server(serve)) + (
-        "n = 0\ndef told(s):\n global n\n n += 1\ns.setsockopt(1, 20, told)\ns.send(b'go')\n"
-        "time.sleep_ms(50)\nprint(n)\ntime.sleep_ms(200)\nprint(n, s.recv(10), s.recv(10))"
+        f"n = 0\ndef told(s):\n global n\n n += 1\ns.setsockopt(1, 20, told)\ns.send(b'go')\n{wait % 1}"
+        f"s.send(b'end')\n{wait % 2}"
     )
-    assert execute(chip(), code).splitlines() == ["1", "2 b'hello' b''"]
+    assert execute(chip(), code).splitlines() == ["1 b'hello'", "2 b''"]
 
 
 @ON_NEWEST
@@ -408,6 +419,47 @@ def test_romfs_runs_in_place_and_outlasts_a_reset(chip, tmp_path):
 @ON_NEWEST
 def test_plain_firmware_has_no_romfs(chip):
     assert execute(chip(), "import vfs; print(hasattr(vfs, 'rom_ioctl'), hasattr(vfs, 'VfsRom'))") == "False False"
+
+
+ECHO = """
+import uwebsocket_client, time
+got = []
+ws = uwebsocket_client.createClient()
+ws.on("connection", lambda ws: ws.send(b"x" * 1000, 2))
+ws.on("receive", lambda ws, message, opcode: (got.append(len(message)), ws.close()))
+ws.on("close", lambda ws, status: got.append(status))
+ws.connect("{url}")
+while len(got) < 2: time.sleep_ms(1)
+print(got)
+"""
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    """The client, compiled for the chip, in the folder lib of this one."""
+    folder = tmp_path_factory.mktemp("client")
+    compiler.build_folder(compiler.sources(), folder / "lib")
+    compiler.compile_file(rigs.DEVICE / compiler.MASKER, folder / "lib" / "uwebsocket_mask.mpy", "xtensa")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "variant, way",
+    [
+        pytest.param("plain", ("cp", "--recursive", "lib", ":"), id="littlefs"),
+        pytest.param("romfs", ("romfs", "deploy", "."), id="romfs"),
+        pytest.param("client", None, id="frozen"),
+    ],
+)
+@ON_EACH
+def test_client_echoes_without_polling_from(chip, variant, way, client):
+    one = chip(variant=variant)
+    if way:
+        done = one.run([MPREMOTE, "connect", one.port, *way], timeout=60, cwd=client)
+        assert done.returncode == 0, done.stdout
+    with echo_server.running() as url:
+        assert execute(one, ECHO.format(url=url)) == "[1000, 0]"
+        assert execute(one, ECHO.format(url=url.replace("127.0.0.1", HOST))) == "[1000, 0]"
 
 
 @ON_NEWEST
@@ -501,10 +553,7 @@ def test_qemu_does_not_outlive_its_tool(version, tmp_path):
     tool.kill()
     tool.wait()
     tool.stdout.close()
-    deadline = time.monotonic() + 10
-    while qemu.exists() and (qemu / "stat").read_text().split(")")[-1].split()[0] != "Z":
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: not qemu.exists() or (qemu / "stat").read_text().split(")")[-1].split()[0] == "Z")
 
 
 @ON_NEWEST
