@@ -68,7 +68,7 @@ dist: setup  ## build a release, the same bytes each time
 	@$(PYTHON) tools/dist.py $(ARGS)
 
 quick: build test-packages  ## run the tests of the client on the three interpreters (under a minute)
-	@$(PYTEST) host_tests/client
+	@$(PYTEST) host_tests/client --ignore-glob='*/test_torture_*'
 
 test: duration all-rigs build pytest size-check autobahn-check rigs  ## run every test, the memory limits and the main Autobahn sections
 
@@ -111,7 +111,7 @@ clean:  ## remove what was built; .venv and .rigs stay
 # Steps of `make test`.
 
 duration:
-	@echo "make test: about 9 minutes on two cores, and one more on the first run, which installs what is missing"
+	@echo "make test: about 13 minutes on two cores, and one more on the first run, which installs what is missing"
 
 test-packages: setup
 	@$(PYTHON3) tools/setup.py test-packages

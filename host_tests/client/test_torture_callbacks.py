@@ -12,7 +12,7 @@ import pytest
 from moments import CALLBACKS, Moments
 from scenes import SCENES
 from servers import wire
-from torture import LARGE, SMALL, TRANSPORTS, Run
+from torture import LARGE, SMALL, TRANSPORTS, Run, shown
 from torturers import Outcome, faults
 from wrong_clients import doubled_close, forgotten_message, leaked_socket, nested_poll_raises, unguarded_send
 
@@ -30,7 +30,7 @@ def _sends(side, size, opcode=wire.BINARY):
             return  # found dead
         if scene.fragment and isinstance(error, ValueError):
             return
-        run.problem(f"{side}: the callback's send() raised {error!r}")
+        run.problem(f"{side}: the callback's send() raised {shown(error)}")
 
     return act
 
@@ -40,7 +40,7 @@ def _connects(side):
         error = getattr(run, side).connect()
         may_be_refused = side == "near" or run.far.connects
         if error is not None and not (may_be_refused and run.is_errno(error, "EALREADY")):
-            run.problem(f"{side}: the callback's connect() raised {error!r}")
+            run.problem(f"{side}: the callback's connect() raised {shown(error)}")
 
     return act
 
@@ -49,7 +49,7 @@ def _closes(side):
     def act(run, scene):
         error = getattr(run, side).close()
         if error is not None:
-            run.problem(f"{side}: the callback's close() raised {error!r}")
+            run.problem(f"{side}: the callback's close() raised {shown(error)}")
 
     return act
 
@@ -118,7 +118,7 @@ def play(transport, scene_name, action, turn, wrong=None):
         if moments.happened:
             caused = CAUSED.get(action)
             if error is not None and not (caused and run.is_errno(error, caused)):
-                run.problem(f"the program met {error!r}")
+                run.problem(f"the program met {shown(error)}")
             run.verdict(scene, again=not turn % 3)
         return Outcome(moments.count, moments.place, run.problems)
 

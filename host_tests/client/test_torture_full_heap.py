@@ -4,8 +4,6 @@ The event may be lost for lack of memory, but a connection that the server has e
 MemoryError of the program's own calls comes out, "close" is told once, and with a free heap all goes on.
 """
 
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 
 from common import compiler
@@ -15,7 +13,8 @@ from servers.raw import RawServer
 from servers.steps import Await, Close, Echo, Fin, Frame, Raw, Reply, Reset
 
 HEAP = {"micropython32": "96k", "micropython64": "192k"}
-STEP, LAST = 16, 1040
+BLOCK = {"micropython32": 16, "micropython64": 32}  # bytes of the heap's blocks: the steps
+LAST = 1040
 
 _SHORT = (-8, -10, -11, -13, -16, -101)
 _OPEN = (Reply(), Await(wire.TEXT))
@@ -39,32 +38,30 @@ EVENTS = {
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    """{(interpreter, event): Told}, played two at a time."""
+def compiled(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mpy")
     compiler.build_folder(compiler.sources(), folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def url():
     scripts = {name: steps for name, (steps, _) in EVENTS.items()} | {"echo": (Reply(), Echo())}
-    cases = [(interpreter, event) for interpreter in MICROPYTHONS for event in EVENTS]
-
     with RawServer(scripts) as server:
-
-        def play(case):
-            interpreter, event = case
-            arguments = server.url(""), event, "0", str(LAST), str(STEP)
-            return told(interpreter, "full_heap_program.py", *arguments, heap=HEAP[interpreter], before=str(folder))
-
-        with ThreadPoolExecutor(2) as pool:
-            yield dict(zip(cases, pool.map(play, cases), strict=True))
+        yield server.url("")
 
 
 @pytest.mark.parametrize("event", EVENTS)
 @pytest.mark.parametrize("interpreter", MICROPYTHONS)
-def test_event_with_a_full_heap_keeps_its_status(results, interpreter, event, torturer):
+def test_event_with_a_full_heap_keeps_its_status(url, compiled, interpreter, event, torturer):
+    step = BLOCK[interpreter]
+    arguments = url, event, "0", str(LAST), str(step)
+    results = told(interpreter, "full_heap_program.py", *arguments, heap=HEAP[interpreter], before=compiled)
     wrong = []
-    for left in range(0, LAST, STEP):
-        _, status, raised, problem = results[interpreter, event][left]
+    for left in range(0, LAST, step):
+        _, status, raised, problem = results[left]
         torturer.runs["full heap"] += 1
         if problem or raised or status not in EVENTS[event][1]:
             raised = raised or "nothing"
             wrong.append(f"{left} bytes free: status {status}, poll() raised {raised}, {problem or 'usable'}")
-    assert not wrong, f"{len(wrong)} of {LAST // STEP} runs went wrong:\n" + "\n".join(wrong[:8])
+    assert not wrong, f"{len(wrong)} of {len(results)} runs went wrong:\n" + "\n".join(wrong[:8])

@@ -10,7 +10,7 @@ import pytest
 
 from moments import JUMPS, Moments
 from scenes import SCENES
-from torture import TRANSPORTS, Run
+from torture import TRANSPORTS, Run, shown
 from torturers import Outcome, faults
 from wrong_clients import sends_on, swallowed_interrupt
 
@@ -35,7 +35,7 @@ def play(transport, scene_name, action, turn, wrong=None):
         error = run.operate(scene, moments)
         if moments.happened:
             if not isinstance(error, KeyboardInterrupt):
-                run.problem(f"the program met {error!r} instead of Ctrl-C")
+                run.problem(f"the program met {shown(error) if error else None} instead of Ctrl-C")
             unharmed = moments.place == UNHARMED.get(scene_name)
             run.verdict(scene, () if unharmed else INTERRUPTED)
         return Outcome(moments.count, moments.place, run.problems)

@@ -11,7 +11,7 @@ import pytest
 
 from moments import ALLOCATIONS, Moments
 from scenes import SCENES
-from torture import TRANSPORTS, Run
+from torture import TRANSPORTS, Run, shown
 from torturers import Outcome, faults
 from wrong_clients import doubled_close, wrong_status
 
@@ -35,7 +35,7 @@ def play(transport, scene_name, action, turn, wrong=None):
             if isinstance(error, MemoryError) and scene_name.startswith(MAY_RAISE):
                 error = None
             if error is not None and not (scene_name.startswith(MAY_RAISE) and run.is_errno(error, "ENOTCONN")):
-                run.problem(f"the program met {error!r}")
+                run.problem(f"the program met {shown(error)}")
             statuses = () if scene.statuses and not scene.reconnects else SHORT_OF_MEMORY
             run.verdict(scene, (*statuses, -199) if "send" in scene_name else statuses)
         return Outcome(moments.count, moments.place, run.problems)

@@ -5,8 +5,11 @@ its own. `verdict()` ends a run: it lets everything come to rest and returns wha
 """
 
 import random
+import traceback
+from pathlib import Path
 
 import fakes
+from fakes.board import DEVICE
 from servers import wire
 
 TRANSPORTS = {
@@ -198,7 +201,7 @@ class Run:
         try:
             action()
         except Exception as error:
-            self.problem(f"the callback met {error!r}")
+            self.problem(f"the callback met {shown(error)}")
         finally:
             scheduler.running = False
 
@@ -223,7 +226,7 @@ class Run:
                 try:
                     side.poll()
                 except Exception as error:
-                    self.problem(f"{side.name}: poll() raised {error!r}")
+                    self.problem(f"{side.name}: poll() raised {shown(error)}")
         self.board.advance(_STEP_MS)
 
     def rest(self):
@@ -238,7 +241,7 @@ class Run:
                         moving |= side.poll() and not side.ws.connected
                     except Exception as error:
                         moving = True
-                        self.problem(f"{side.name}: poll() raised {error!r}")
+                        self.problem(f"{side.name}: poll() raised {shown(error)}")
                         if len(self.problems) > 9:
                             return
             still = 0 if moving else still + _STEP_MS
@@ -272,7 +275,7 @@ class Run:
             self.problem(repr(crash))
             self.board.forgive()
         except Exception as error:
-            self.problem(f"a foreign exception: {error!r}")
+            self.problem(f"a foreign exception: {shown(error)}")
 
     def _judge(self, scene, statuses, again):
         self.near.serving = self.far.serving = True
@@ -295,7 +298,7 @@ class Run:
             if again and not self.problems and (side.connects or side.unsure):
                 self._again(side)
         for error in self.board.printed:
-            self.problem(f"the background printed {error!r}")
+            self.problem(f"the background printed {shown(error)}")
 
     def _check_news(self, news):
         """See that an open connection has lost nothing that came, and has answered the ping."""
@@ -390,6 +393,12 @@ class Run:
                     self.problem(f"{side.name}: a message whose send() raised EALREADY has arrived")
             elif message.outcome == "sent" and closed and frame[0] < 8:
                 self.problem(f"{side.name}: a message of {len(frame[1])} bytes is lost, though its send() returned")
+
+
+def shown(error):
+    """Return an error with where in the device code it was raised, for the text of a problem."""
+    places = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(str(DEVICE))]
+    return f"{error!r} at {Path(places[-1].filename).name}:{places[-1].lineno}" if places else repr(error)
 
 
 def _frames(data):
