@@ -688,12 +688,14 @@ class WebSocketClient:
                     connection.budget = _BUDGET
                     if connection.pending and self._state != _OPENING:
                         self._write(connection)
-                    if self._connection is connection and self._run():
-                        self._news = self._news or background
-                        handled = True
-                    if connection.budget != _BUDGET:
-                        connection.pings = 0
-                        connection.got_ms = ticks_ms()
+                    try:
+                        if self._connection is connection and self._run():
+                            self._news = self._news or background
+                            handled = True
+                    finally:
+                        if connection.budget != _BUDGET:
+                            connection.pings = 0
+                            connection.got_ms = ticks_ms()
                 if self._connection is connection and self._left() <= 0:
                     self._due(connection)
                 self._owner = _METHOD

@@ -340,7 +340,7 @@ def broken(results):
         limit = OVER.get(row.what, row.limit)
         if failure or (limit is not None and figure > limit):
             told = f", the limit is {row.text(limit)}" if limit is not None else ""
-            lines.append(f"{row.what}: {_cells(row, figure, failure)[1]}{told}")
+            lines.append(f"{row.what}: {f'failed: {failure}' if failure else row.text(figure)}{told}")
     return lines
 
 

@@ -132,9 +132,25 @@ def test_main_write_puts_the_table_and_its_origin_into_the_readme(figures, figur
     results.append((ROW, figure, None))
     assert size.main(["--write"]) == code
     text = readme.read_text()
-    assert f"| some memory | {ROW.text(figure)} | 2 KiB | 1 KiB |" in text
+    shown = ROW.text(figure) + (" (over)" if code else "")
+    assert f"| some memory | {shown} | 2 KiB | 1 KiB |" in text
     assert "`make size`, MicroPython" in text
     assert "old" not in text
+
+
+@pytest.mark.parametrize(("figure", "code"), [(2048, 0), (3000, 0), (3072, 0), (3073, 1)])
+def test_row_that_is_known_to_be_over_its_limit_is_told_and_must_not_grow(figures, capsys, monkeypatch, figure, code):
+    results, _ = figures
+    results.append((ROW, figure, None))
+    monkeypatch.setattr(size, "OVER", {ROW.what: 3072})
+    assert size.main([]) == code
+    told = capsys.readouterr().err
+    assert ("over the limit of 2 KiB" in told) == (2048 < figure <= 3072)
+    assert ("the limit is 3 KiB" in told) == bool(code)
+
+
+def test_rows_that_are_over_their_limit_are_rows_of_the_table():
+    assert set(size.OVER) <= {row.what for row in size.rows(1000) if row.limit is not None}
 
 
 def test_main_json_prints_bytes(figures, capsys):
