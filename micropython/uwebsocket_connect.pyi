@@ -4,4 +4,6 @@ from types import ModuleType
 from uwebsocket_client import WebSocketClient
 from uwebsocket_connection import Connection
 
-def phase(ws: WebSocketClient, connection: Connection, load: Callable[..., ModuleType]) -> Generator[int, None, None]: ...
+def phase(
+    ws: WebSocketClient, connection: Connection, load: Callable[..., ModuleType]
+) -> Generator[int, None, None]: ...

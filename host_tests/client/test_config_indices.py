@@ -44,7 +44,9 @@ def test_options_are_taken_by_an_index_that_is_marked(module):
     used = {
         node.slice.id
         for node in ast.walk(ast.parse(_SOURCES[module]))
-        if isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith("_options") and isinstance(node.slice, ast.Name)
+        if isinstance(node, ast.Subscript)
+        and ast.unparse(node.value).endswith("_options")
+        and isinstance(node.slice, ast.Name)
     }
     assert used <= set(_constants(_SOURCES[module]))
 

@@ -48,8 +48,16 @@ def test_headers_of_a_reply_are_told_in_order_however_they_come(interpreter, nam
         ((*GOOD_LINES[:1], b"X: " + b"x" * 20000), "16 KiB"),
     ],
     ids=[
-        "refusal", "old-version", "upgrade", "accept", "protocol", "malformed", "no-colon",
-        "no-accept", "no-connection", "too-much",
+        "refusal",
+        "old-version",
+        "upgrade",
+        "accept",
+        "protocol",
+        "malformed",
+        "no-colon",
+        "no-accept",
+        "no-connection",
+        "too-much",
     ],
 )
 def test_error_of_a_bad_reply_says_what_is_wrong(lines, words, wanted):

@@ -51,7 +51,9 @@ def told_statuses():
     told = {-100 - number for number in uwebsocket_client._statuses}
     for path in rigs.DEVICE.glob("uwebsocket_*.py"):
         nodes = list(ast.walk(ast.parse(path.read_text())))
-        parts = [part for node in nodes if isinstance(node, ast.Compare | ast.BinOp) for part in ast.iter_child_nodes(node)]
+        parts = [
+            part for node in nodes if isinstance(node, ast.Compare | ast.BinOp) for part in ast.iter_child_nodes(node)
+        ]
         told |= {
             -node.operand.value
             for node in nodes

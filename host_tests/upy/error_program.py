@@ -27,7 +27,11 @@ _NAMES = (
 
 def of_either_sign(number):
     """Return the statuses of an error's number, as it is and negated, while opening and afterwards."""
-    return [status_of(uwebsocket_client, OSError(signed, ""), opening) for signed in (number, -number) for opening in (True, False)]
+    return [
+        status_of(uwebsocket_client, OSError(signed, ""), opening)
+        for signed in (number, -number)
+        for opening in (True, False)
+    ]
 
 
 def main():

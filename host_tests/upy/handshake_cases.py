@@ -243,7 +243,12 @@ request(
     headers={"host": "a", "user-agent": "b", "authorization": "c"},
 )
 request(
-    "protocols", "ws://h/", "Host: h", _AGENT, "Sec-WebSocket-Protocol: chat, superchat", protocols=("chat", "superchat")
+    "protocols",
+    "ws://h/",
+    "Host: h",
+    _AGENT,
+    "Sec-WebSocket-Protocol: chat, superchat",
+    protocols=("chat", "superchat"),
 )
 request(
     "protocol-given-twice",
@@ -498,7 +503,13 @@ told(
 )
 told("of-a-refusal", [("location", "ws://other/"), ("x", "1")], b"HTTP/1.1 301 No", b"LOCATION: ws://other/", b"x: 1")
 told("of-a-refusal-with-an-own-one", [("upgrade", "h2c")], b"HTTP/1.1 426 No", b"Upgrade: h2c")
-told("of-4000-bytes", [("set-cookie", "c" * 4000)] + _OWN_HEADERS, _STATUS, b"Set-Cookie: " + b"c" * 4000, *GOOD_LINES[1:])
+told(
+    "of-4000-bytes",
+    [("set-cookie", "c" * 4000)] + _OWN_HEADERS,
+    _STATUS,
+    b"Set-Cookie: " + b"c" * 4000,
+    *GOOD_LINES[1:],
+)
 told("utf8", [("x", "\u00e9\u20ac")] + _OWN_HEADERS, _STATUS, b"X: \xc3\xa9\xe2\x82\xac", *GOOD_LINES[1:])
 told("latin-1", [("x", "\u00e9\u00ff")] + _OWN_HEADERS, _STATUS, b"X: \xe9\xff", *GOOD_LINES[1:])
 told("none", [], b"HTTP/1.1 404 Not Found")

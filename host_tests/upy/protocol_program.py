@@ -11,9 +11,9 @@ if "portable" in sys.argv:
     sys.modules["uwebsocket_mask"] = sys  # has no masker
 
 import protocol_cases
-import uwebsocket_protocol
 from protocol_player import PIECE, Feed, play_all_ways
 
+import uwebsocket_protocol
 from uwebsocket_protocol import header, mask, receiver, utf8
 
 try:

@@ -283,7 +283,10 @@ def url(data):
         _require(re.fullmatch(rb"[ -~]+", line) is not None, f"the line {line!r}")
 
     again = b"%s://%s:%d%s" % (b"wss" if tls else b"ws", b"[%s]" % host if set(host) & set(b":%") else host, port, path)
-    _require(handshake_player.parsed(again.decode()) == (tls, host, port, path, None), f"{again!r} is taken apart differently")
+    _require(
+        handshake_player.parsed(again.decode()) == (tls, host, port, path, None),
+        f"{again!r} is taken apart differently",
+    )
 
     expected = _split(text)
     if expected and expected[0]:
