@@ -1,0 +1,144 @@
+"""Connection of uwebsocket_connection: what is written, in which order, and what an interrupted write leaves."""
+
+import pytest
+
+from servers import wire
+from uwebsocket_connection import Connection
+
+_IN, _OUT, _HUP = 1, 4, 16
+_BINARY = 0x82
+
+
+class _Socket:
+    """A socket that takes what `takes` says, one number for each write, then everything."""
+
+    def __init__(self, takes=()):
+        self.takes = list(takes)
+        self.sent = bytearray()
+
+    def write(self, buffer, start, n):
+        """Take some of it; raise what stands in place of a number."""
+        taken = self.takes.pop(0) if self.takes else n
+        if isinstance(taken, BaseException):
+            raise taken
+        self.sent += buffer[start : start + min(n, taken or 0)]
+        return taken and min(n, taken)
+
+
+def _connection(takes=(), tls=False):
+    connection = Connection()
+    connection.raw = connection.sock = _Socket(takes)
+    if tls:
+        connection.raw = _Socket()
+    connection.buffer = connection.scratch = bytearray(144)
+    connection.room = 968
+    connection.pending = False
+    return connection
+
+
+def _frames(connection):
+    rest = bytes(connection.sock.sent)
+    found = []
+    while rest:
+        frame, size = wire.parse(rest)
+        found.append((frame.opcode, frame.payload))
+        rest = rest[size:]
+    return found
+
+
+def _send(connection, payload):
+    view = memoryview(payload)
+    connection.more = True
+    done = 0
+    while connection.more:
+        done = connection.fill(_BINARY, view, done)
+        while not connection.flush(False):
+            pass
+
+
+@pytest.mark.parametrize("takes", [(), (1,) * 40, (None, 3, None, None, 5)], ids=["whole", "bytes", "pauses"])
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 128, 129, 484, 485, 968, 969, 5000])
+def test_frame_written_in_any_steps_arrives_whole(size, takes):
+    payload = bytes(i & 255 for i in range(size))
+    connection = _connection(takes)
+    _send(connection, payload)
+    assert _frames(connection) == [(wire.BINARY, payload)]
+    assert connection.buffer is connection.scratch and not connection.torn
+
+
+@pytest.mark.parametrize("close", [b"", b"\x03\xe8"], ids=["empty", "code"])
+def test_control_frames_that_wait_go_out_pong_first_and_nothing_after_the_close(close):
+    connection = _connection()
+    connection.ping, connection.close, connection.pong = True, close, b""
+    assert connection.flush(True)
+    assert _frames(connection) == [(wire.PONG, b""), (wire.CLOSE, close)]
+    connection.pong = b"late"
+    assert connection.flush(True)
+    assert len(_frames(connection)) == 2 and connection.ended and not connection.pending
+
+
+def test_control_frames_wait_while_a_message_is_under_way():
+    connection = _connection()
+    connection.pong = b"p"
+    payload = bytes(2000)
+    _send(connection, payload)
+    assert _frames(connection) == [(wire.BINARY, payload)]
+    assert connection.flush(True)
+    assert _frames(connection)[1:] == [(wire.PONG, b"p")]
+
+
+@pytest.mark.parametrize(
+    ("takes", "tls", "torn"),
+    [((None,), False, False), ((3, None), False, True), ((None,), True, True)],
+    ids=["nothing-taken", "a-part-taken", "nothing-taken-by-tls"],
+)
+def test_write_without_room_shows_whether_a_part_of_the_frame_is_out(takes, tls, torn):
+    connection = _connection(takes, tls)
+    connection.more = True
+    connection.fill(_BINARY, memoryview(b"abc"), 0)
+    assert not connection.flush(False)
+    assert (connection.torn, connection.unsure, connection.pending) == (torn, False, True)
+    assert connection.flush(False)
+    assert _frames(connection) == [(wire.BINARY, b"abc")]
+
+
+def test_write_that_is_interrupted_is_unsure():
+    connection = _connection([KeyboardInterrupt()])
+    connection.fill(_BINARY, memoryview(b"abc"), 0)
+    with pytest.raises(KeyboardInterrupt):
+        connection.flush(False)
+    assert connection.unsure
+
+
+def test_write_of_a_dead_session_raises_a_reset():
+    connection = _connection([0])
+    connection.fill(_BINARY, memoryview(b"abc"), 0)
+    with pytest.raises(OSError):
+        connection.flush(False)
+
+
+@pytest.mark.parametrize(
+    ("pending", "held", "task", "flags"),
+    [
+        (False, False, "task", _IN), (False, False, None, _IN), (True, False, "task", _IN | _OUT),
+        (True, False, None, _OUT), (True, True, "task", _IN), (True, True, None, _IN),
+    ],
+)  # fmt: skip
+def test_mask_is_made_of_what_is_waited_for(pending, held, task, flags):
+    connection = _connection()
+    connection.pending, connection.held, connection.task = pending, held, task
+    assert connection.mask() == flags | _HUP
+
+
+def test_connection_without_a_poller_waits_for_nothing():
+    connection = _connection()
+    connection.ready = False
+    connection.wait(_IN, 1000)
+    assert not connection.ready
+
+
+def test_connection_shut_twice_or_without_a_socket_is_shut():
+    connection = Connection()
+    connection.shut()
+    connection.shut()
+    assert connection.sock is connection.raw is connection.poller is None
