@@ -1,0 +1,109 @@
+"""The front-end for asyncio: the cases of upy/asyncio_program.py on every interpreter, programs made for `websockets`."""
+
+import pytest
+
+from common import echo_server, rigs
+from servers import tls
+from servers.raw import RawServer
+from servers.steps import Close, Echo, Frame, Listen, Pause, Raw, Reply, Reset, Stuff, Times, Together
+from servers.wire import PING, TEXT
+from support import samples
+from support.programs import told
+
+on_all = pytest.mark.parametrize("interpreter", rigs.INTERPRETERS)
+
+# MicroPython's heaps where a case shows that messages are not gathered, or has large ones
+_HEAPS = {"nobody_receives": "900k", "stalled": "40m", "stalled_too_long": "40m", "both_ways": "40m"}
+
+_SCRIPTS = {
+    "lost": (Reply(), Frame(TEXT, b"last"), Pause(50), Reset()),
+    "refuses": (Raw(b"HTTP/1.1 403 Forbidden\r\n\r\n"),),
+    "burst": (Reply(), Together(tuple(Frame(TEXT, str(i).encode()) for i in range(200))), Close(1000)),
+    "mute": (Listen(3000),),
+    "deaf": (Reply(), Pause(2500)),
+    "echo": (Reply(), Echo()),
+    "pings": (Reply(), Stuff(Times(20000, Frame(PING, b"x" * 125))), Close(1000, b"enough")),
+    "silent": (Reply(), Listen(3000)),
+}
+
+_CLOSED = "ConnectionClosed"
+
+# Case of the program -> what it tells
+CASES = {
+    "echoes": [True] * 7 + ["text"],
+    "protocol": "chat",
+    "awaited": ["hello", [_CLOSED, 0, 4000, "enough"], [_CLOSED, 0, 4000, "enough"], "4000 enough"],
+    "normal_end": [[], None],
+    "other_end": [[], [-6, 4000, "bye"]],
+    "lost": [["last"], [-109, 1006, ""]],
+    "not_opened": [
+        [_CLOSED, -111, 1006, ""], [_CLOSED, -4, 1006, ""], [_CLOSED, -17, 1006, "HTTP/1.1 403 Forbidden"],
+    ],
+    "wrong_config": [
+        ["ValueError", "config: unknown key 'subprotocols'"],
+        ["ValueError", "config: ping_limit must be a whole number from 1 to 536870911"],
+    ],
+    "wrong_message": ["TypeError", "ValueError", "ValueError", "still there?"],
+    "half_a_message": [[_CLOSED, 0, 1002, "incomplete fragmented message"], "1011 "],
+    "burst": True,
+    "nobody_receives": True,
+    "two_senders": [[1 if i % 3 else 30000 + i for i in range(20)]] * 2,
+    "two_receivers": ["RuntimeError", "for the first"],
+    "patience": ["TimeoutError"] * 3 + ["after all"],
+    "opening_takes_long": ["TimeoutError", [_CLOSED, -18, 1006, "time-out: reply"]],
+    "error_in_the_body": [["ValueError", "mine"], "1000 "],
+    "cancelled_in_the_body": ["cancelled", "1000 ", [_CLOSED, 0, 1000, ""]],
+    "closed_while_others_wait": [_CLOSED, 0, 1000, "done"],
+    "stalled": [False, True, "cancelled", [_CLOSED, 0, 1006, ""]],
+    "stalled_too_long": [[_CLOSED, -103, 1006, ""]] * 2,
+    "both_ways": True,
+    "pings_to_a_full_link": [[], None],
+    "silent": [[], [-19, 1006, ""]],
+    "unanswered_close": [_CLOSED, 0, 1006, ""],
+    "many": 50,
+    "again": [4000, "left open", 4000, 4000],
+    "again_in_vain": [[_CLOSED, -3, 1006, ""], "TimeoutError"],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def url():
+    with echo_server.running() as root:
+        yield root
+
+
+@pytest.fixture(scope="module")
+def raw():
+    with RawServer(_SCRIPTS) as server:
+        yield server
+
+
+@pytest.fixture
+def play(interpreter, url, raw):
+    """Play a case of the program; return what it told, and what it has left in the loop."""
+
+    def play(case, root=url, **options):
+        arguments = case, root, raw.url(""), f"ws://127.0.0.1:{raw.closed_port}/"
+        return told(interpreter, "asyncio_program.py", *arguments, **options)
+
+    return play
+
+
+@on_all
+@pytest.mark.parametrize("case", CASES)
+def test_case_played_in_a_loop_is_as_expected_and_leaves_nothing(play, case, interpreter):
+    heap = None if interpreter == "cpython" else _HEAPS.get(case)
+    assert play(case, heap=heap)[case] == [CASES[case], ""]
+
+
+@on_all
+def test_wss_echoes_come_back(play, interpreter):
+    with tls.Authority() as authority, echo_server.running(tls=authority.context()) as root:
+        assert play("secure", root)["secure"] == [[True] * 3, ""]
+
+
+@pytest.mark.parametrize("interpreter", ["cpython"])
+def test_loop_that_stops_closes_what_is_open(play):
+    found = play("not_closed")
+    assert found["not_closed"][0] == "x"
+    assert found["told"] == "1001 "
