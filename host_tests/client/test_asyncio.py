@@ -107,3 +107,112 @@ def test_loop_that_stops_closes_what_is_open(play):
     found = play("not_closed")
     assert found["not_closed"][0] == "x"
     assert found["told"] == "1001 "
+
+
+# Programs in the manner of the guide of PyPI's `websockets`, and what they print
+_IMPORTS = "from websockets.asyncio.client import connect\nfrom websockets.exceptions import ConnectionClosed\n"
+_RECIPES = {
+    "quick-start": ('''
+async def hello():
+    async with connect(URL) as websocket:
+        await websocket.send("Ann")
+        print("sent Ann")
+        greeting = await websocket.recv()
+        print("got", greeting)
+
+asyncio.run(hello())
+''', ["sent Ann", "got Ann"]),
+    "await": ('''
+async def hello():
+    websocket = await connect(URL)
+    await websocket.send("Ann")
+    print(await websocket.recv())
+    await websocket.close()
+    try:
+        await websocket.recv()
+    except ConnectionClosed:
+        print("closed")
+
+asyncio.run(hello())
+''', ["Ann", "closed"]),
+    "reconnect": ('''
+async def main():
+    rounds = 0
+    async for websocket in connect(URL + "close?code=4000"):
+        try:
+            rounds += 1
+            if rounds == 3:
+                break
+            await websocket.send("hello")
+            async for message in websocket:
+                print(message)
+        except ConnectionClosed:
+            print("closed")
+            continue
+    print("over")
+
+asyncio.run(main())
+''', ["closed", "closed", "over"]),
+    "consumer": ('''
+async def consumer_handler(websocket):
+    async for message in websocket:
+        print("consumed", message)
+        if message == "2":
+            await websocket.close()
+
+async def main():
+    async with connect(URL) as websocket:
+        for i in range(3):
+            await websocket.send(str(i))
+        await consumer_handler(websocket)
+        print("over")
+
+asyncio.run(main())
+''', ["consumed 0", "consumed 1", "consumed 2", "over"]),
+    "producer": ('''
+number = 0
+
+async def produce():
+    global number
+    number += 1
+    await asyncio.sleep(0.01)
+    return str(number)
+
+async def producer_handler(websocket):
+    while True:
+        try:
+            message = await produce()
+            await websocket.send(message)
+        except ConnectionClosed:
+            print("the producer ends")
+            break
+
+async def consumer_handler(websocket):
+    async for message in websocket:
+        print("consumed", message)
+        if message == "3":
+            await websocket.close()
+
+async def main():
+    async with connect(URL) as websocket:
+        await asyncio.gather(consumer_handler(websocket), producer_handler(websocket))
+
+asyncio.run(main())
+''', ["consumed 1", "consumed 2", "consumed 3", "the producer ends"]),
+}  # fmt: skip
+
+
+def _recipe(name):
+    return f'import asyncio\n{_IMPORTS}\nURL = "{samples.URL}"\n{_RECIPES[name][0]}'
+
+
+@pytest.mark.parametrize("name", _RECIPES)
+def test_recipe_run_with_websockets_prints_what_is_said(name, url, tmp_path):
+    assert samples.run("cpython", _recipe(name), tmp_path, {samples.URL: url}) == _RECIPES[name][1]
+
+
+@on_all
+@pytest.mark.parametrize("name", _RECIPES)
+def test_recipe_run_with_other_imports_prints_the_same(name, interpreter, url, tmp_path):
+    replaced = {samples.URL: url, _IMPORTS: "from uwebsocket_asyncio import ConnectionClosed, connect\n"}
+    assert samples.run(interpreter, _recipe(name), tmp_path, replaced) == _RECIPES[name][1]

@@ -1,0 +1,44 @@
+from collections.abc import Callable, Generator
+from typing import Literal, NoReturn, Self
+
+from typing_extensions import Buffer
+from uwebsocket_client import WebSocketClient, _Tls
+
+class ConnectionClosed(Exception):
+    status: int
+    code: int
+    reason: str
+    def __init__(self, status: int, code: int, reason: str) -> None: ...
+
+class Connection:
+    client: WebSocketClient
+    def __init__(self, client: WebSocketClient, timeout_ms: int) -> None: ...
+    async def recv(self) -> str | bytearray: ...
+    def __aiter__(self) -> Self: ...
+    async def __anext__(self) -> str | bytearray: ...
+    async def send(self, message: str | Buffer, opcode: Literal[1, 2, 9, 10] | None = None) -> None: ...
+    async def close(self, code: int = 1000, reason: str = "") -> None: ...
+
+class connect:
+    def __init__(
+        self,
+        url: str,
+        *,
+        headers: dict[str, str] | Callable[[], dict[str, str]] = ...,
+        protocols: tuple[str, ...] | list[str] = ...,
+        connect_timeout_ms: int = ...,
+        close_timeout_ms: int = ...,
+        send_timeout_ms: int = ...,
+        ping_interval_ms: int = ...,
+        ping_limit: int = ...,
+        max_message: int | None = ...,
+        tls: _Tls = ...,
+        reconnect_min_ms: int = ...,
+        reconnect_max_ms: int = ...,
+        compression: bool = ...,
+    ) -> None: ...
+    def __await__(self) -> Generator[object, None, Connection]: ...
+    async def __aenter__(self) -> Connection: ...
+    async def __aexit__(self, *error: object) -> None: ...
+    def __aiter__(self) -> Self: ...
+    async def __anext__(self) -> Connection: ...
