@@ -12,8 +12,9 @@
 
     asyncio.run(main())
 
-One task for each connection polls the client: when the event loop's I/O queue finds its socket ready, and at the deadlines
-that `waits_for()` gives. Names and manners are those of PyPI's `websockets`; docs/asyncio.md has what differs.
+One task for each connection polls the client: when the event loop's I/O queue finds its socket ready, and at the
+deadlines that `waits_for()` gives. Names and manners are those of PyPI's `websockets`; docs/asyncio.md has what
+differs.
 """
 
 import asyncio
@@ -169,7 +170,7 @@ class Connection:
         except BaseException:
             if at:
                 client.close(_INTERNAL_ERROR)
-                self._wake()
+            self._wake()
             raise
         finally:
             self._clear(_LIMIT)
@@ -241,17 +242,20 @@ class Connection:
     async def _turn(self):
         # Polls the client until it tells "close".
         client = self.client
-        while self._close_status is None:
+        while True:
             try:
                 while client.connected and len(self._noted) > self._asked:
                     await self._news.wait()
                 try:
-                    if not client.poll():
-                        break
+                    client.poll()
                 except (StopAsyncIteration, MemoryError):
                     pass
-                pollable, flags, ms = client.waits_for()
-                if not ms or self._close_status is not None:
+                self._pollable, flags, ms = client.waits_for()
+                if self._close_status is not None or ms < 0:
+                    break
+                if self._pollable is None:
+                    self._clear(_ROOM)
+                if not ms:
                     await core.sleep_ms(0)
                     continue
                 due = ticks_add(ticks_ms(), ms)
@@ -260,10 +264,9 @@ class Connection:
                 if self._tasks[_CLOCK] is None:
                     self._due = due
                     self._begin(_CLOCK, ms)
-                if pollable is None:
+                if self._pollable is None:
                     await self._news.wait()
                     continue
-                self._pollable = pollable
                 queue = core._io_queue.queue_read
                 if flags & _POLLOUT:
                     # A task cannot wait for both: it would be woken twice.

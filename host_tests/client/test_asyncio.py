@@ -1,4 +1,4 @@
-"""The front-end for asyncio: the cases of upy/asyncio_program.py on every interpreter, programs made for `websockets`."""
+"""The front-end for asyncio on every interpreter: the cases of upy/asyncio_program.py, programs made for websockets."""
 
 import pytest
 

@@ -171,7 +171,8 @@ async def patience():
 
 
 async def opening_takes_long():
-    return [(await how(asyncio.wait_for(opened(RAW + "mute"), 0.2)))[0], await how(opened(RAW + "mute", connect_timeout_ms=200))]
+    url = RAW + "mute"
+    return [(await how(asyncio.wait_for(opened(url), 0.2)))[0], await how(opened(url, connect_timeout_ms=200))]
 
 
 async def error_in_the_body():

@@ -1,5 +1,5 @@
 # sensor_asyncio.py: readings out, commands in, by asyncio. MIT licence, see LICENSE.
-"""Send a reading every 100 ms and print what the server says meanwhile; sensor_callbacks.py is the same with callbacks."""
+"""Send a reading every 100 ms, print what the server says meanwhile; sensor_callbacks.py is the same with callbacks."""
 
 import asyncio
 
