@@ -216,3 +216,13 @@ def test_recipe_run_with_websockets_prints_what_is_said(name, url, tmp_path):
 def test_recipe_run_with_other_imports_prints_the_same(name, interpreter, url, tmp_path):
     replaced = {samples.URL: url, _IMPORTS: "from uwebsocket_asyncio import ConnectionClosed, connect\n"}
     assert samples.run(interpreter, _recipe(name), tmp_path, replaced) == _RECIPES[name][1]
+
+
+_PAGE = samples.programs(rigs.ROOT / "docs" / "asyncio.md")
+
+
+@on_all
+@pytest.mark.parametrize("number", range(len(_PAGE)))
+def test_program_of_the_page_prints_what_stands_below(number, interpreter, url, tmp_path):
+    source, printed = _PAGE[number]
+    assert samples.run(interpreter, source, tmp_path, {samples.URL: url}) == printed
