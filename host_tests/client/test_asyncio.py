@@ -5,7 +5,7 @@ import pytest
 from common import echo_server, rigs
 from servers import tls
 from servers.raw import RawServer
-from servers.steps import Close, Echo, Frame, Listen, Pause, Raw, Reply, Reset, Stuff, Times, Together
+from servers.steps import Await, Close, Echo, Frame, Listen, Pause, Raw, Reply, Reset, Stuff, Times, Together
 from servers.wire import PING, TEXT
 from support import samples
 from support.programs import told
@@ -13,12 +13,20 @@ from support.programs import told
 on_all = pytest.mark.parametrize("interpreter", rigs.INTERPRETERS)
 
 # MicroPython's heaps where a case shows that messages are not gathered, or has large ones
-_HEAPS = {"nobody_receives": "900k", "stalled": "40m", "stalled_too_long": "40m", "both_ways": "40m"}
+_HEAPS = {
+    "nobody_receives": "900k",
+    "stalled": "40m",
+    "stalled_too_long": "40m",
+    "both_ways": "40m",
+    "room_after_a_while": "40m",
+}
 
 _SCRIPTS = {
     "lost": (Reply(), Frame(TEXT, b"last"), Pause(50), Reset()),
     "refuses": (Raw(b"HTTP/1.1 403 Forbidden\r\n\r\n"),),
     "burst": (Reply(), Together(tuple(Frame(TEXT, str(i).encode()) for i in range(200))), Close(1000)),
+    "flood": (Reply(), Together(tuple(Frame(TEXT, b"again") for _ in range(200))), Echo()),
+    "late": (Reply(), Pause(600), Await(TEXT), Frame(TEXT, b"thanks"), Close(1000)),
     "mute": (Listen(3000),),
     "deaf": (Reply(), Pause(2500)),
     "echo": (Reply(), Echo()),
@@ -47,6 +55,8 @@ CASES = {
     "half_a_message": [[_CLOSED, 0, 1002, "incomplete fragmented message"], "1011 "],
     "burst": True,
     "nobody_receives": True,
+    "read_ahead": 1,
+    "room_after_a_while": [["thanks"], None],
     "two_senders": [[1 if i % 3 else 30000 + i for i in range(20)]] * 2,
     "two_receivers": ["RuntimeError", "for the first"],
     "patience": ["TimeoutError"] * 3 + ["after all"],

@@ -138,6 +138,20 @@ async def nobody_receives():
         return sizes == [20000] * 61
 
 
+async def read_ahead():
+    async with connect(RAW + "flood") as ws:
+        await core.sleep_ms(200)
+        await ws.close()
+        return len((await collect(ws))[0])
+
+
+async def room_after_a_while():
+    async with connect(RAW + "late", ping_interval_ms=50, ping_limit=500) as ws:
+        await ws.send(b"x" * 12000000)
+        await ws.send("that is all")
+        return await collect(ws)
+
+
 async def two_senders():
     async def produce(ws, mark):
         for i in range(20):
