@@ -4,10 +4,11 @@
     include("<path of this folder>/manifest.py")
 
 Frozen code runs from flash and takes next to no heap. `masker=False` leaves the machine code out, for a build
-that has no instruction set to compile it for (the unix port names none by itself).
+that has no instruction set to compile it for (the unix port names none by itself); `asyncio=True` adds the front-end
+for asyncio.
 """
 
-options.defaults(masker=True)
+options.defaults(masker=True, asyncio=False)
 
 for name in (
     "uwebsocket_axtls.py",
@@ -26,3 +27,5 @@ for name in (
     module(name, opt=3)
 if options.masker:
     module("uwebsocket_mask.py", opt=3)
+if options.asyncio:
+    module("uwebsocket_asyncio.py", opt=3)

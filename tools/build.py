@@ -19,11 +19,12 @@ def main(argv=None):
     parser.add_argument("--dry-run", action="store_true", help="only name the files")
     options = parser.parse_args(argv)
     if options.dry_run:
-        for path in [*compiler.sources(), *[rigs.DEVICE / compiler.MASKER] * bool(options.arch)]:
+        masker = [rigs.DEVICE / compiler.MASKER] * bool(options.arch)
+        for path in [*compiler.sources(), *masker, *compiler.extra_sources()]:
             print(path.relative_to(rigs.ROOT))
         return 0
     try:
-        targets = compiler.build_all(options.arch)
+        targets = [*compiler.build_all(options.arch), *compiler.build_extras()]
     except (compiler.BuildError, rigs.RigMissing) as error:
         print(f"build: {error}", file=sys.stderr)
         return 1

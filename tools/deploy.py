@@ -5,7 +5,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from common import boards, deployment, payload, remote_board, rigs
+from common import boards, compiler, deployment, payload, remote_board, rigs
 
 
 def _deploy_all(options):
@@ -36,6 +36,10 @@ def main(argv=None):
     )  # fmt: skip
     parser.add_argument("--example", choices=payload.example_names(), help="also an example, as main.py")
     parser.add_argument("--url", type=_url, help="the server that the example talks to")
+    parser.add_argument(
+        "--with", dest="extras", action="append", default=[], choices=sorted(compiler.EXTRAS),
+        help="also an extra; without it, it is taken away",
+    )  # fmt: skip
     parser.add_argument("--romfs", action="store_true", help="into the ROMFS, where there is one: a third of the heap")
     parser.add_argument("--source", action="store_true", help="plain .py files, not compiled ones")
     parser.add_argument("--force", action="store_true", help="replace a boot.py, main.py or ROMFS of somebody else")
@@ -44,6 +48,9 @@ def main(argv=None):
     options = parser.parse_args(argv)
     if options.url and not options.example:
         parser.error("--url: only with --example")
+    lacking = sorted(set(payload.needs(options.example) if options.example else ()) - set(options.extras))
+    if lacking:
+        parser.error(f"--example {options.example}: it needs an extra (try: --with {' --with '.join(lacking)})")
     if options.romfs and options.source:
         parser.error("--romfs: takes compiled files, not --source")
     if options.freeze:

@@ -20,9 +20,10 @@ from pathlib import Path
 from common import compiler, install, rigs
 
 PACKAGE = "package.json"
+EXTRA_PACKAGES = {name: f"package-{name}.json" for name in compiler.EXTRAS}  # each installs but its own module
 SUMS = "SHA256SUMS"
 _AS_THEY_ARE = (
-    "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "docs/*.md", "boards/*/board.md",
+    "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "docs/*.md", "docs/*.svg", "boards/*/board.md",
     "micropython/*.py", "micropython/*.pyi", "micropython/examples/*.py",
 )  # fmt: skip
 _LAST = "uwebsocket_client.py"
@@ -44,8 +45,8 @@ class Form:
 
     def names(self):
         """Return the names of its files."""
-        sources = [*compiler.sources(), *[Path(compiler.MASKER)] * bool(self.march)]
-        return [PACKAGE, *(path.with_suffix(".mpy").name for path in sources)]
+        sources = [*compiler.sources(), *compiler.extra_sources(), *[Path(compiler.MASKER)] * bool(self.march)]
+        return [PACKAGE, *EXTRA_PACKAGES.values(), *(path.with_suffix(".mpy").name for path in sources)]
 
 
 # Bytecode of version 6 loads everywhere, machine code only where both numbers fit: 6.2 is MicroPython 1.22.
@@ -75,7 +76,14 @@ def package(names, folder=""):
 
 def source_package():
     """Return the text of the repository's package.json: the plain modules."""
-    return package([path.name for path in compiler.sources()], f"{rigs.DEVICE.name}/")
+    return source_packages()[PACKAGE]
+
+
+def source_packages():
+    """Return {name: text} of the repository's files for mip: package.json, and one for each extra."""
+    folder = f"{rigs.DEVICE.name}/"
+    extras = {file: package([compiler.EXTRAS[name]], folder) for name, file in EXTRA_PACKAGES.items()}
+    return {PACKAGE: package([path.name for path in compiler.sources()], folder)} | extras
 
 
 def release_day():
@@ -89,15 +97,16 @@ def release_day():
 
 
 def check_package():
-    """Raise DistError unless package.json has this version and all modules."""
-    path = rigs.ROOT / PACKAGE
-    if not path.exists() or path.read_text() != source_package():
-        raise DistError(f"{PACKAGE} does not fit the modules and version {version()} (try: make dist ARGS=--package)")
+    """Raise DistError unless package.json, and that of each extra, has this version and all modules."""
+    for name, text in source_packages().items():
+        path = rigs.ROOT / name
+        if not path.exists() or path.read_text() != text:
+            raise DistError(f"{name} does not fit the modules and version {version()} (try: make dist ARGS=--package)")
 
 
 def documents():
     """Return {name in the release: path} of the files that go in as they are."""
-    paths = [path for pattern in (PACKAGE, *_AS_THEY_ARE) for path in rigs.ROOT.glob(pattern)]
+    paths = [path for pattern in (PACKAGE, *EXTRA_PACKAGES.values(), *_AS_THEY_ARE) for path in rigs.ROOT.glob(pattern)]
     return {path.relative_to(rigs.ROOT).as_posix(): path for path in paths}
 
 
@@ -112,6 +121,7 @@ def contents():
     files = {name: path.read_bytes() for name, path in documents().items()}
     with tempfile.TemporaryDirectory(prefix="dist-") as scratch:
         portable = compiler.build_folder(compiler.sources(), Path(scratch))
+        extras = compiler.build_folder(compiler.extra_sources(), Path(scratch) / "extras")
         for form in FORMS:
             modules = {path.name: path.read_bytes() for path in portable}
             if form.march:
@@ -119,6 +129,9 @@ def contents():
                 compiler.compile_file(rigs.DEVICE / compiler.MASKER, masker, form.march, form.cross)
                 modules[masker.name] = masker.read_bytes()
             modules[PACKAGE] = package(modules).encode()
+            for name, path in zip(EXTRA_PACKAGES, extras, strict=True):
+                modules[path.name] = path.read_bytes()
+                modules[EXTRA_PACKAGES[name]] = package([path.name]).encode()
             files |= {f"{form.folder}/{name}": data for name, data in modules.items()}
     lines = [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(files.items())]
     return files | {SUMS: "".join(lines).encode()}
@@ -159,8 +172,9 @@ def main(argv=None):
     try:
         if options.package:
             if not options.dry_run:
-                (rigs.ROOT / PACKAGE).write_text(source_package())
-            print(PACKAGE)
+                for name, text in source_packages().items():
+                    (rigs.ROOT / name).write_text(text)
+            print("\n".join(source_packages()))
             return 0
         day = release_day()
         check_package()

@@ -89,6 +89,19 @@ def test_reconnect_run_goes_to_the_next_server(interpreter, tmp_path, url):
     assert lines == ["closed: -111", "closed: -6"] * 5
 
 
+_SENSOR = [*(f"the server says: {20 + i} degrees" for i in range(5)), "closed: 0 1000"]
+
+
+@on_micropython
+def test_sensor_callbacks_run_prints_the_answers(run):
+    assert run("sensor_callbacks") == _SENSOR
+
+
+@on_micropython
+def test_sensor_asyncio_run_prints_the_same(run):
+    assert run("sensor_asyncio") == _SENSOR
+
+
 @pytest.mark.parametrize("port", ["esp8266", "esp32"])
 def test_background_on_a_board_serves_and_reconnects_while_the_prompt_is_free(port, capsys):
     with fakes.board(port) as board:

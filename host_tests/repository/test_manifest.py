@@ -29,7 +29,11 @@ def _frozen(**given):
     return found
 
 
-_CASES = {"by-itself": ({}, [compiler.MASKER]), "without-masker": ({"masker": False}, [])}
+_CASES = {
+    "by-itself": ({}, [compiler.MASKER]),
+    "without-masker": ({"masker": False}, []),
+    "with-asyncio": ({"masker": False, "asyncio": True}, [compiler.EXTRAS["asyncio"]]),
+}
 
 
 @pytest.mark.parametrize(("given", "more"), _CASES.values(), ids=list(_CASES))

@@ -83,7 +83,19 @@ def test_package_of_compiled_modules_names_each_and_the_masker(form, release):
     assert package["version"] == dist.version()
 
 
-@pytest.mark.parametrize("name", (_SOURCE, *_COMPILED))
+@pytest.mark.parametrize("folder", ["", *(f"{form.folder}/" for form in dist.FORMS)])
+def test_package_of_an_extra_names_its_module_alone(folder, release):
+    end = ".mpy" if folder else ".py"
+    assert _urls(release[f"{folder}package-asyncio.json"])[0][0] == f"uwebsocket_asyncio{end}"
+    assert len(_urls(release[f"{folder}package-asyncio.json"])) == 1
+
+
+def test_packages_of_the_extras_in_the_repository_are_up_to_date():
+    packages = {name: (rigs.ROOT / name).read_text() for name in dist.EXTRA_PACKAGES.values()}
+    assert packages == {name: text for name, text in dist.source_packages().items() if name != _SOURCE}
+
+
+@pytest.mark.parametrize("name", (_SOURCE, *_COMPILED, *dist.EXTRA_PACKAGES.values()))
 def test_package_of_a_release_refers_to_files_beside_it(name, release):
     folder = name.rpartition("/")[0]
     for target, url in _urls(release[name]):

@@ -1,15 +1,26 @@
 """MicroPython's `micropython` module as a firmware without machine code has it.
 
-Importing it also gives `sys.print_exception`, which CPython's `sys` lacks.
+Importing it also gives what CPython's own modules lack: `sys.print_exception` and `asyncio.core`.
 """
 
+import importlib
 import sys
+import types
 
 from mp_runtime import Scheduler, print_exception
 
 _QUEUE_DEPTH = 4
 
+
+class _AsyncioCore(types.ModuleType):
+    """`asyncio.core`, loaded when it is used: few programs do."""
+
+    def __getattr__(self, name):
+        return getattr(importlib.import_module("mp_asyncio"), name)
+
+
 sys.print_exception = print_exception
+sys.modules["asyncio.core"] = _AsyncioCore("asyncio.core")
 
 _heap_locks = 0
 _scheduler = Scheduler(_QUEUE_DEPTH, lambda error: print_exception(error, sys.stderr))

@@ -14,7 +14,12 @@ URL = "ws://192.168.1.10:8080/"
 _LONGEST_S = 60
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
-build_once = functools.cache(compiler.build_all)
+
+@functools.cache
+def build_once():
+    """Compile the client and its extras."""
+    compiler.build_all()
+    compiler.build_extras()
 
 
 def blocks(path):

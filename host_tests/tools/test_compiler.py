@@ -12,13 +12,14 @@ MICROPYTHONS = [name for name in rigs.available() if name != "cpython"]
 
 @pytest.fixture
 def device(tmp_path, monkeypatch):
-    """A project with two modules, a masker and a manifest."""
+    """A project with two modules, a masker, an extra and a manifest."""
     monkeypatch.setattr(rigs, "DEVICE", tmp_path / "device")
     monkeypatch.setattr(rigs, "BUILD", tmp_path / "build")
     monkeypatch.setattr(rigs, "ROOT", tmp_path)
     (tmp_path / "device").mkdir()
     (tmp_path / "device" / "one.py").write_text("NAME = 'one'\n")
     (tmp_path / "device" / "two.py").write_text("import one\nassert False\n")
+    (tmp_path / "device" / "uwebsocket_asyncio.py").write_text("import one\n")
     (tmp_path / "device" / "manifest.py").write_text("module('one.py')\n")
     (tmp_path / "device" / compiler.MASKER).write_text(
         "import micropython\n\n\n@micropython.viper\ndef first(data: ptr8) -> int:\n    return data[0]\n"
@@ -32,20 +33,21 @@ def names(folder):
 
 def test_main_without_architecture_builds_the_portable_modules(device, tmp_path, capsys):
     assert build.main([]) == 0
-    assert names(tmp_path / "build") == ["mpy"]
+    assert names(tmp_path / "build") == ["mpy", "mpy-extras"]
     assert names(tmp_path / "build" / "mpy") == ["one.mpy", "two.mpy"]
+    assert names(tmp_path / "build" / "mpy-extras") == ["uwebsocket_asyncio.mpy"]
     assert "build/mpy/one.mpy" in capsys.readouterr().out
 
 
 def test_main_with_architectures_builds_the_masker_of_each(device, tmp_path):
     assert build.main(["--arch", "xtensa", "--arch", "xtensawin"]) == 0
-    assert names(tmp_path / "build") == ["mpy", "mpy-xtensa", "mpy-xtensawin"]
+    assert names(tmp_path / "build") == ["mpy", "mpy-extras", "mpy-xtensa", "mpy-xtensawin"]
     assert names(tmp_path / "build" / "mpy-xtensa") == ["uwebsocket_mask.mpy"]
 
 
 def test_main_dry_run_names_the_sources_and_builds_nothing(device, tmp_path, capsys):
     assert build.main(["--dry-run"]) == 0
-    assert capsys.readouterr().out.split() == ["device/one.py", "device/two.py"]
+    assert capsys.readouterr().out.split() == ["device/one.py", "device/two.py", "device/uwebsocket_asyncio.py"]
     assert not (tmp_path / "build").exists()
 
 

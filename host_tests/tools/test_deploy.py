@@ -103,6 +103,20 @@ def test_deploy_to_a_new_board_copies_and_measures(case, client):
     assert case.board.resets == ["hard", "hard"]  # for the measurement, and at the end
 
 
+def test_deploy_with_an_extra_copies_it_and_without_takes_it_away(case, client):
+    case.run(extras=("asyncio",))
+    assert set(case.modules()) == set(client) | {"uwebsocket_asyncio.mpy"}
+    case.run()
+    assert case.modules() == digests(client)
+
+
+def test_deploy_of_an_example_without_its_extra_says_how_to_have_it(capsys):
+    with pytest.raises(SystemExit) as ended:
+        deploy.main(["--example", "sensor_asyncio"])
+    assert ended.value.code == 2
+    assert "--example sensor_asyncio: it needs an extra (try: --with asyncio)" in capsys.readouterr().err
+
+
 def test_deploy_again_copies_nothing(case):
     case.run()
     before = case.board.image()

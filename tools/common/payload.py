@@ -31,7 +31,7 @@ def digest(path):
 
 def names():
     """Return the names of all modules that the client can have on a board, of any form."""
-    stems = [path.stem for path in (*compiler.sources(), Path(MASKER))]
+    stems = [path.stem for path in (*compiler.sources(), *compiler.extra_sources(), Path(MASKER))]
     return [f"{stem}{end}" for stem in stems for end in (".py", ".mpy")]
 
 
@@ -42,25 +42,27 @@ def cross_version():
     return tuple(map(int, re.search(r"mpy v(\d+)\.(\d+)", said).groups()))
 
 
-def client(facts, source=False):
+def client(facts, source=False, extras=()):
     """Compile what a board of these facts can load; return {file name: local path} and what to tell about it.
 
-    With `source` as plain .py, which also is for firmware that loads no .mpy, or none of mpy-cross's version.
+    With `source` as plain .py, which also is for firmware that loads no .mpy, or none of mpy-cross's version. `extras`:
+    names of compiler.EXTRAS.
     The client comes last, for it needs the others.
     """
     version, sub_version = cross_version()
     loads = "no .mpy" if facts.mpy is None else f".mpy of version {facts.mpy[0]}.{facts.mpy[1]}"
     if source or facts.mpy is None or facts.mpy[0] != version:
-        paths = compiler.sources()
+        paths = [*compiler.sources(), *compiler.extra_sources(extras)]
         told = f"plain .py: the firmware loads {loads}, mpy-cross makes {version}.{sub_version}"
         if source:
             told = "plain .py, as asked for"
     elif facts.march not in compiler.ARCHITECTURES or facts.mpy[1] != sub_version:
         # The rules for machine code change with the sub-version, those for bytecode do not.
         told = f"compiled, without machine code: the firmware loads {loads}, for {facts.march or 'no instruction set'}"
-        paths = compiler.build_all()
+        paths = [*compiler.build_all(), *compiler.build_extras(extras)]
     else:
-        paths, told = compiler.build_all([facts.march]), f"compiled, masking in machine code for {facts.march}"
+        paths = [*compiler.build_all([facts.march]), *compiler.build_extras(extras)]
+        told = f"compiled, masking in machine code for {facts.march}"
     paths = sorted(paths, key=lambda path: (path.stem == CLIENT, path.name))
     return {path.name: path for path in paths}, told
 
@@ -82,6 +84,12 @@ def wifi(path):
 def example_names():
     """Return the names of the examples."""
     return sorted(path.stem for path in EXAMPLES.glob("*.py"))
+
+
+def needs(name):
+    """Return the names of the extras that an example imports."""
+    text = (EXAMPLES / f"{name}.py").read_text()
+    return [extra for extra, module in compiler.EXTRAS.items() if Path(module).stem in text]
 
 
 def server_url(text):

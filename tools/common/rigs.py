@@ -226,7 +226,7 @@ def arch(name):
 
 
 def mpy_folder(march=None):
-    """Return the folder of the built modules: the portable ones, or the masker of one architecture."""
+    """Return the folder of the built modules: the portable ones, the masker of one architecture, or the "extras"."""
     return BUILD / (f"mpy-{march}" if march else "mpy")
 
 
@@ -234,7 +234,7 @@ def device_env(name, built=False, masker=False):
     """Return an environment in which interpreter `name` imports the device code.
 
     By default from micropython/, on CPython with the shim. With `built`, MicroPython takes the .mpy files of
-    `make build` instead, and with `masker` also the viper masker of the interpreter's architecture.
+    `make build` and the extras instead, and with `masker` also the viper masker of the interpreter's architecture.
     The modules frozen into the interpreter (asyncio) stay importable. CPython has no .mpy: ValueError.
     """
     env = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "MICROPYPATH")}
@@ -243,7 +243,7 @@ def device_env(name, built=False, masker=False):
             raise ValueError("CPython cannot import .mpy files (leave out: built)")
         env["PYTHONPATH"] = os.pathsep.join((str(DEVICE), str(SHIM)))
         return env
-    folders = [mpy_folder() if built else DEVICE]
+    folders = [mpy_folder(), mpy_folder("extras")] if built else [DEVICE]
     if built and masker:
         folders.append(mpy_folder(arch(name)))
     env["MICROPYPATH"] = ":".join([*map(str, folders), ".frozen"])
