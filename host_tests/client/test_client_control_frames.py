@@ -23,13 +23,15 @@ def server_breaks_a_rule(session, peer):
 
 @each(FIRMWARE)
 @pytest.mark.parametrize("payload", [b"waits", b""], ids=["payload", "empty"])
+@pytest.mark.parametrize("pings", [1, 2, 3])
 @pytest.mark.parametrize("end", [user_closes, server_closes, server_breaks_a_rule], ids=lambda one: one.__name__)
-def test_pong_that_waits_leaves_before_the_close(firmware, end, payload):
+def test_pong_that_waits_leaves_before_the_close(firmware, end, pings, payload):
     with Session(firmware, QUICK) as session:
         peer = session.open()
         session.fill()
-        peer.frame(wire.PING, payload)
-        session.idle(100)
+        for turn in range(pings, 0, -1):  # the first pong is half out, the next one waits behind it
+            peer.frame(wire.PING, payload if turn == 1 else b"earlier")
+            session.idle(100)
         end(session, peer)
         session.idle(100)
         peer.resume_reading()
@@ -71,11 +73,12 @@ def test_ping_that_comes_while_the_close_has_no_room_yet_is_not_answered_after_i
 
 
 @each(FIRMWARE)
-def test_ping_that_is_due_never_follows_the_close(firmware):
-    with Session(firmware, {"ping_interval_ms": 1000, "close_timeout_ms": 5000}) as session:
+@pytest.mark.parametrize("pings", [1, 2, 3])
+def test_ping_that_is_due_never_follows_the_close(firmware, pings):
+    with Session(firmware, {"ping_interval_ms": 1000, "ping_limit": 9, "close_timeout_ms": 5000}) as session:
         peer = session.open()
         session.fill()
-        session.idle(1100)
+        session.idle(pings * 1000 + 100)  # the first is half out, the next one waits behind it
         session.ws.close()
         peer.resume_reading()
         session.idle(4000)

@@ -102,7 +102,7 @@ def test_server_that_pauses_is_no_error(firmware, pause_ms):
 def test_time_of_a_send_is_counted_from_its_call_however_long_the_one_before_took(firmware):
     with TlsSession(firmware, QUIET | {"send_timeout_ms": 4000}) as session:
         peer = full(session)
-        for turn in range(3):
+        for _ in range(3):
             session.board.clock.after(3500, peer.resume_reading)
             session.ws.send(b"x" * 5000)
             peer.stop_reading()
