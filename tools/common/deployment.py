@@ -9,7 +9,6 @@ import contextlib
 import shutil
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,6 @@ _LIB = "/lib"
 _ROM_LIB = "/rom/lib"
 _SETTINGS = ("/boot.py", "/main.py", "/wifi.json")
 _SLOWEST = 500  # bytes a second
-_BOOT_S = 2  # until a chip hears what it is sent
 
 # Programs for the board.
 _ROOM = """
@@ -289,7 +287,7 @@ class Deployment:
         if self._options.dry_run:
             return
         self._board.mpremote("romfs", "deploy", str(image), timeout_s=60 + needed // _SLOWEST)
-        self._restart()  # which mounts it
+        remote_board.restart(self._board)  # which mounts it
         self._compare(wanted, self._rom())
 
     def _rom(self):
@@ -311,20 +309,10 @@ class Deployment:
         if damaged := changed(files, present):
             raise DeployError(f"not as it was sent: {', '.join(damaged)} (try: make deploy again, or another cable)")
 
-    def _restart(self):
-        """Reset the board, and interrupt its main.py."""
-        self._board.hard_reset()
-        if not self._board.virtual:
-            time.sleep(_BOOT_S)
-        try:
-            self._board.exec("pass")
-        except remote_board.RemoteError:  # Ctrl-C met boot.py, and main.py came after it
-            self._board.exec("pass")
-
     def _measure(self):
         """Return the Heap after a fresh start."""
         if self._facts.platform == "esp8266":
-            self._restart()  # a soft reset would not stop its timers, which then write into anything
+            remote_board.restart(self._board)  # a soft reset would not stop its timers, which then write into anything
         else:
             self._board.mpremote("soft-reset")  # runs no main.py
         return Heap(*self._ask(_MEASURE))
