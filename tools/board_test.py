@@ -25,7 +25,7 @@ def main(argv=None):
     result = board_tester.Report()
     failure = None
     try:
-        with remote_board.opened(options.port, options.board) as board:
+        with remote_board.opened(options.port, options.board) as board, board_tester.without_main(board):
             board_tester.examine(board, options.host, options.only, result)
     except (remote_board.RemoteError, board_tester.StepFailed, compiler.BuildError, rigs.RigMissing) as error:
         failure = str(error)

@@ -6,12 +6,13 @@ runs on the board there, which must have the client (make deploy); a virtual boa
 
 import argparse
 import contextlib
+import re
 import socket
 import subprocess
 import sys
 import threading
 
-from common import board_tester, compiler, echo_server, remote_board, rigs
+from common import board_tester, compiler, echo_server, remote_board, rigs, statuses
 
 PROGRAM = rigs.ROOT / "tools" / "programs" / "demo" / "demo_program.py"
 _FOLDER = rigs.BUILD / "demo"
@@ -64,38 +65,19 @@ def served(url=None, host="127.0.0.1"):
 
 
 def play_here(rig, urls):
-    """Run the program on an interpreter of this computer; return its exit code."""
+    """Run the program on an interpreter of this computer; return its exit code and its last line."""
     compiler.build_folder([*compiler.sources(), PROGRAM], _FOLDER)
     command = [*rigs.command(rig), "-X", f"heapsize={rigs.HEAPS[rig]}", "-m", PROGRAM.stem, *urls]
     # The modules lie in the working folder, as on a board.
     env = rigs.device_env(rig, built=True) | {"MICROPYPATH": ".frozen"}
-    return subprocess.run(command, cwd=_FOLDER, env=env, timeout=_TIMEOUT_S, check=False).returncode
+    return _shown(command, _TIMEOUT_S, cwd=_FOLDER, env=env)
 
 
-def run_here(rig, url=None):
-    """Run the demo on an interpreter of this computer; DemoError where not every event came."""
-    rig = rig or rigs.nearest_to_a_board()
-    print(rigs.describe(rig))
-    try:
-        with served(url) as urls:
-            code = play_here(rig, urls)
-    except subprocess.TimeoutExpired:
-        remedy = "make demo URL=... with a server that echoes"
-        raise DemoError(f"still running after {_TIMEOUT_S} s (try: {remedy})") from None
-    if code:
-        raise DemoError(f"the program ended with {code}, see its last line (try: a server that echoes)")
-
-
-# ---- on a board
-
-
-def _play(board, urls):
-    """Run the program on the board and show its lines; return whether every event came."""
-    command = [str(remote_board.MPREMOTE), "connect", board.port, "resume", "exec"]
-    command.append(_RUN.format(program=PROGRAM.stem, urls=urls))
+def _shown(command, seconds, **options):
+    """Run a command and show its lines; return its exit code and the last line."""
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, errors="replace") as process:  # fmt: skip
-        late = threading.Timer(_BOARD_TIMEOUT_S, process.kill)
+                          text=True, errors="replace", **options) as process:  # fmt: skip
+        late = threading.Timer(seconds, process.kill)
         late.start()
         last = ""
         try:
@@ -105,9 +87,41 @@ def _play(board, urls):
         finally:
             late.cancel()
             process.kill()
-    if process.returncode:
+    return process.returncode, last
+
+
+def failure(last, remedy):
+    """Return the DemoError for the line with which the program ended: by the status that "close" told, if it did."""
+    what = last.partition("FAILED: ")[2] or last
+    status = re.search(r'"close" told (-?\d+)', what)
+    told = statuses.explain(int(status[1])) if status else None
+    if told is None:
+        return DemoError(f"{what} (try: {remedy})")
+    return DemoError(f"{status[1]}: {told[0]} (try: {told[1] or remedy})")
+
+
+def run_here(rig, url=None):
+    """Run the demo on an interpreter of this computer; DemoError where not every event came."""
+    rig = rig or rigs.nearest_to_a_board()
+    print(rigs.describe(rig))
+    with served(url) as urls:
+        code, last = play_here(rig, urls)
+    if code < 0:
+        raise DemoError(f"still running after {_TIMEOUT_S} s (try: make demo URL=... with a server that echoes)")
+    if code:
+        raise failure(last, "a server that echoes")
+
+
+# ---- on a board
+
+
+def _play(board, urls):
+    """Run the program on the board and show its lines; DemoError where not every event came."""
+    code, last = _shown(board.command("exec", _RUN.format(program=PROGRAM.stem, urls=urls)), _BOARD_TIMEOUT_S)
+    if code:
         raise DemoError(f"the board stopped: {last} (try: make board-test, which tells why)")
-    return "FAILED: " not in last
+    if "FAILED: " in last:
+        raise failure(last, "make board-test, which tells why")
 
 
 def run_on_board(board, url=None, host=None):
@@ -125,11 +139,9 @@ def run_on_board(board, url=None, host=None):
     board.put(_FOLDER / f"{PROGRAM.stem}.mpy", _TARGET)
     try:
         with served(url, host) as urls:
-            good = _play(board, urls)
+            _play(board, urls)
     finally:
         board.remove(_TARGET)
-    if not good:
-        raise DemoError("an event did not come, see above (try: make board-test, which tells why)")
 
 
 def main(argv=None):
@@ -144,7 +156,7 @@ def main(argv=None):
     options = parser.parse_args(argv)
     try:
         if options.port:
-            with remote_board.opened(options.port, options.board) as board:
+            with remote_board.opened(options.port, options.board) as board, board_tester.without_main(board):
                 run_on_board(board, options.url, options.host)
         else:
             run_here(options.on, options.url)

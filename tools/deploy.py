@@ -5,12 +5,12 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from common import boards, compiler, deployment, payload, remote_board, rigs
+from common import boards, compiler, deployment, payload, remote_board, rigs, virtual_board
 
 
 def _deploy_all(options):
     """Deploy to every board that is connected, at the same time; return whether all of it was done."""
-    found = [port.device for port in remote_board.serial_ports()]
+    found = [port.device for port in remote_board.serial_ports()] + list(virtual_board.running_ports().values())
     if not found:
         print("deploy: no board is connected (try: make ports)", file=sys.stderr)
         return False
@@ -39,6 +39,14 @@ def main(argv=None):
     parser.add_argument(
         "--with", dest="extras", action="append", default=[], choices=sorted(compiler.EXTRAS),
         help="also an extra; without it, it is taken away",
+    )  # fmt: skip
+    parser.add_argument(
+        "--file", action="append", type=Path, default=[], dest="files", metavar="FILE",
+        help="also a file of yours, into the root: ca.pem, main.py; repeat for more",
+    )  # fmt: skip
+    parser.add_argument(
+        "--lib", action="append", type=Path, default=[], dest="libs", metavar="FOLDER",
+        help="also what a folder of yours holds, into /lib; repeat for more",
     )  # fmt: skip
     parser.add_argument("--romfs", action="store_true", help="into the ROMFS, where there is one: a third of the heap")
     parser.add_argument("--source", action="store_true", help="plain .py files, not compiled ones")

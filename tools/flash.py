@@ -239,8 +239,8 @@ def flash(options):
     if found is None:
         variant = firmware.choose(board, chip.flash_kib, options.variant)
         found = firmware.read(firmware.download(variant, options.version, options.url), options.sha256)
-    print(f"{found.path.name}: {found.size} B, MicroPython {found.version or 'of unknown version'}, for {board.name}")
     refuse_unless_fits(board, chip, found)
+    print(f"{found.path.name}: {found.size} B, MicroPython {found.version or 'of unknown version'}, for {board.name}")
     steps = esptool.steps(board, chip, found, options.baud)
     if options.dry_run:
         for command in steps:

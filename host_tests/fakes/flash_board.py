@@ -48,6 +48,7 @@ class FlashBoard:
             "version_text": "1.29.0",
             "mpy": (6, 3, 0),
             "march": rigs.arch(interpreter),
+            "heap": 1 << 20,
         } | facts
         self.left = -1
         self.resets = []

@@ -150,6 +150,29 @@ def test_steps_after_a_failed_one_are_played_where_the_network_works(plain, play
     assert [outcome.step for outcome in result.outcomes] == played
 
 
+_LATE = 'no "receive" came while connected'
+_TWICE = {
+    "late-once": ((_failed(_LATE), _passed(**_ECHOES)), True, f"passed at the second attempt, the first: {_LATE}"),
+    "late-twice": (_failed(_LATE), False, _LATE),
+    "timed-out": (
+        (_failed('no "connection" came while connecting, "close" told -18'), _passed(**_ECHOES)),
+        True,
+        "-18",
+    ),
+    "refused": ((_failed('no "connection" came while connecting, "close" told -17'), _passed(**_ECHOES)), False, "-17"),
+    "changed": ((_failed("1000 B of text came back changed"), _passed(**_ECHOES)), False, "changed"),
+}
+
+
+@pytest.mark.parametrize(("answers", "passed", "text"), _TWICE.values(), ids=list(_TWICE))
+def test_time_out_is_tried_once_more_and_nothing_else_is(answers, passed, text):
+    result = board_tester.Report()
+    board_tester.examine(ScriptedBoard(**_STEPS | {"echo": answers}), None, ["echoes"], result)
+    (outcome,) = result.outcomes
+    assert outcome.passed == passed == (result.verdict is None)
+    assert text in outcome.text
+
+
 # ---- on the virtual board
 
 _CLOSING = ["--only", "close codes"]
@@ -316,6 +339,26 @@ def test_port_without_a_board_fails_and_says_what_to_try(arguments, told, capfd)
     assert output == ""
     assert told in errors
     assert len(errors.splitlines()) == 1
+
+
+def test_main_of_the_board_is_put_aside_and_runs_again(breakable, capfd):
+    main = breakable.flash / "main.py"
+    main.write_text("hog = bytearray(20000)\nopen('/ran', 'a').write('x')\nwhile True:\n    pass\n")
+    breakable.reset()
+    try:
+        assert _run(breakable, "--only", "echoes", "--only", "memory") == 0
+        assert "main.py is put aside meanwhile, and comes back" in capfd.readouterr().err
+        assert main.exists() and not (breakable.flash / "main.board-test").exists()
+    finally:
+        main.unlink()
+
+
+def test_main_that_an_interrupted_test_left_aside_comes_back(breakable):
+    (breakable.flash / "main.board-test").write_text("print('mine')\n")
+    assert _run(breakable, "--only", "handshake") == 0
+    main = breakable.flash / "main.py"
+    assert main.read_text() == "print('mine')\n"
+    main.unlink()
 
 
 def test_unknown_step_is_wrong_usage(capfd):

@@ -3,7 +3,7 @@
 import pytest
 
 import demo
-from common import echo_server, rigs
+from common import echo_server, rigs, statuses
 
 _EVENTS = [
     '"connection"',
@@ -43,23 +43,33 @@ def test_demo_on_named_server_leaves_out_what_only_its_own_does(capfd):
 
 
 _WRONG = {
-    "refused": ("ws://127.0.0.1:1/", '"close" -111', 'FAILED: Missing no "connection" came'),
-    "no-url": ("nonsense", '"close" -1', 'FAILED: Missing no "connection" came'),
+    "refused": ("ws://127.0.0.1:1/", -111, "refused: nothing listens at that port", "start the server"),
+    "scheme": ("http://127.0.0.1/", -1, "the scheme is neither ws nor wss", "ws:// in front"),
+    "port": ("ws://127.0.0.1:0/", -3, "the port is not a number from 1 to 65535", "look at how the URL"),
+    "name": ("ws://no-such-host.invalid/", -5, "DNS could not resolve the host", "is Wi-Fi up?"),
 }
 
 
-@pytest.mark.parametrize(("url", "event", "failure"), _WRONG.values(), ids=list(_WRONG))
-def test_demo_without_a_server_fails_and_says_what_to_try(url, event, failure, capfd):
+@pytest.mark.parametrize(("url", "status", "cause", "remedy"), _WRONG.values(), ids=list(_WRONG))
+def test_demo_without_a_server_fails_with_the_text_of_its_status(url, status, cause, remedy, capfd):
     assert demo.main([url]) == 1
     output, errors = capfd.readouterr()
-    _assert_in_order([event, failure], output)
-    assert "(try: " in errors
+    _assert_in_order([f'"close" {status}', f'FAILED: no "connection" came, "close" told {status}'], output)
+    assert errors.startswith(f"demo: {status}: {cause}") and f" (try: {remedy}" in errors
+    assert errors.count("\n") == 1
 
 
 def test_demo_with_a_server_that_does_not_echo_fails(capfd):
     with echo_server.running() as url:
         assert demo.main([url + "close"]) == 1
-    assert 'FAILED: Missing no "receive" came' in capfd.readouterr().out
+    output, errors = capfd.readouterr()
+    assert 'FAILED: no "receive" came, "close" told -6' in output
+    assert errors.startswith("demo: -6: the server sent a Close frame")
+
+
+def test_statuses_that_are_explained_are_those_of_the_page():
+    assert statuses.explain(-111)[0].startswith("refused: ") and statuses.explain(-9) is None
+    assert all(cause for cause, _ in statuses.table().values())
 
 
 def test_demo_without_micropython_says_what_to_do(monkeypatch, capfd):

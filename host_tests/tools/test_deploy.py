@@ -330,6 +330,77 @@ def test_main_of_a_user_stays_without_example(case):
     assert case.board.read("/main.py") == "print('mine')\n"
 
 
+def test_wifi_that_still_names_the_network_of_the_example_is_told(case, tmp_path):
+    path = tmp_path / "wifi.json"
+    path.write_text(boards.WIFI_EXAMPLE.read_text())
+    case.run(wifi=path)
+    assert case.lines("warning:") == ["warning: wifi.json names the network of the example (try: write yours in)"]
+
+
+def test_example_without_url_is_told_whom_it_talks_to(case):
+    case.run(example="echo")
+    told = 'warning: echo talks to "ws://192.168.1.10:8080/" (try: --url with your server)'
+    assert case.lines("warning:") == [told]
+    case.run(example="echo", url=URL)
+    assert case.lines("warning:") == []
+
+
+# Files of the user
+
+
+def test_own_files_and_folders_are_copied_and_those_of_others_stay(case, tmp_path, client):
+    for name in ("ca.pem", "drivers/sensor.py", "drivers/one/two/data.txt", "drivers/__pycache__/sensor.pyc"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    case.board.exec("import os\nos.mkdir('/lib')")
+    case.board.write("/lib/other.py", b"1")
+    chosen = {"files": (tmp_path / "ca.pem",), "libs": (tmp_path / "drivers",)}
+    case.run(**chosen)
+    assert case.board.read("/ca.pem") == "ca.pem"
+    assert case.board.read("/lib/one/two/data.txt") == "drivers/one/two/data.txt"
+    assert set(case.modules()) == {"sensor.py", "other.py", *client}
+    case.run(**chosen)
+    assert case.lines("copy") == []
+
+
+def test_own_main_is_kept_unless_forced(case, tmp_path):
+    case.board.write("/main.py", b"print('mine')\n")
+    (tmp_path / "main.py").write_text("print('new')\n")
+    case.fails("the board has a main.py of its own", files=(tmp_path / "main.py",))
+    case.run(files=(tmp_path / "main.py",), force=True)
+    assert case.board.read("/main.py") == "print('new')\n"
+
+
+OWN = {
+    "no_file": ({"files": ("nothing.pem",)}, r"nothing\.pem is no file \(try: --file with "),
+    "no_folder": ({"libs": ("uwebsocket_url.py",)}, r"uwebsocket_url\.py is no folder \(try: --lib with "),
+    "a_name_of_the_client": ({"files": ("uwebsocket_url.py",)}, r"uwebsocket_url\.py is a file of the client's own"),
+}
+
+
+@pytest.mark.parametrize(("chosen", "text"), OWN.values(), ids=OWN)
+def test_own_files_that_cannot_be_given_are_refused(chosen, text, case, tmp_path):
+    (tmp_path / "uwebsocket_url.py").write_text("")
+    given = {option: tuple(tmp_path / name for name in names) for option, names in chosen.items()}
+    case.fails(text, payload.PayloadError, **given)
+
+
+# Heaps too small for plain files
+
+
+@pytest.mark.parametrize("march", ["x86", "x64"])
+def test_plain_files_to_a_small_heap_are_refused_before_anything_is_touched(tmp_path, march):
+    needed = 52 * (2 if march == "x64" else 1)
+    case = Case(tmp_path, heap=(needed << 10) - 1, march=march)
+    case.board.write("/main.py", b"print('mine')\n")
+    case.fails(rf"takes a heap of {needed} KiB, this board has {needed - 1} \(try: without --source\)", source=True)
+
+
+def test_plain_files_to_a_small_heap_of_firmware_without_mpy_are_refused(tmp_path):
+    case = Case(tmp_path, heap=37 << 10, mpy=None)
+    case.fails(r"this board has 37 \(try: make flash, with a variant that loads \.mpy\)")
+
+
 # The power fails at any moment
 
 
@@ -490,6 +561,9 @@ def test_main_to_a_board_says_each_step_and_ends_with_0(opened, capsys):
     assert deploy.main(["--port", "one"]) == 0
     told = capsys.readouterr()
     assert told.out.startswith(f"virtual board, MicroPython 1.29.0\n{MODULES} modules, ") and told.err == ""
+    assert told.out.endswith("\nto see the client work: make demo PORT=virtual\n")
+    assert deploy.main(["--port", "one", "--example", "echo", "--url", URL]) == 0
+    assert capsys.readouterr().out.endswith(": make repl PORT=virtual, then Ctrl-C and Ctrl-D\n")
 
 
 def test_main_without_a_board_ends_with_1_and_the_remedy(opened, capsys):
@@ -501,7 +575,7 @@ def test_main_to_all_boards_names_each_line_and_fails_where_one_does(opened, mon
     monkeypatch.setattr(remote_board, "serial_ports", connected("one", "two"))
     assert deploy.main(["--all"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert {line.split(": ")[0] for line in lines} == {"one", "two"} and len(lines) == 2 * (MODULES + 3)
+    assert {line.split(": ")[0] for line in lines} == {"one", "two"} and len(lines) == 2 * (MODULES + 4)
     assert opened["one"].modules() == opened["two"].modules() != {}
     monkeypatch.setattr(remote_board, "serial_ports", connected("one", "gone"))
     assert deploy.main(["--all"]) == 1

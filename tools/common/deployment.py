@@ -9,9 +9,8 @@ import contextlib
 import shutil
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from common import boards, compiler, payload, remote_board, rigs
 
@@ -19,9 +18,10 @@ UNFINISHED = ".new"  # how a file's name ends until it is complete
 
 _LIB = "/lib"
 _ROM_LIB = "/rom/lib"
+_WIDE = ("x64",)  # where objects take twice the room
 _SETTINGS = ("/boot.py", "/main.py", "/wifi.json")
 _SLOWEST = 500  # bytes a second
-_BOOT_S = 2  # until a chip hears what it is sent
+_SOURCE_HEAP = 52 << 10  # that compiles the plain .py files where objects are 32 bits wide, see docs/costs.md
 
 # Programs for the board.
 _ROOM = """
@@ -29,10 +29,12 @@ import os
 stat = os.statvfs('/') if hasattr(os, 'statvfs') else (0, 0, 0, 0)
 print((stat[0], stat[3]))
 """
-_MAKE_LIB = """
+_MAKE_FOLDERS = """
 import os
-if 'lib' not in os.listdir('/'):
-    os.mkdir('/lib')
+for path in {folders!r}:
+    parent, _, name = path.rpartition('/')
+    if name not in os.listdir(parent or '/'):
+        os.mkdir(path)
 """
 _RENAME = """
 import os
@@ -98,6 +100,8 @@ class Options:
     example: str | None = None
     url: str | None = None
     extras: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
+    libs: tuple[Path, ...] = ()
     romfs: bool = False
     source: bool = False
     force: bool = False
@@ -177,6 +181,7 @@ class Deployment:
             raise DeployError("the firmware has no file system (try: make flash with another variant)")
         settings = self._settings()
         client, told = payload.client(self._facts, self._options.source, self._options.extras)
+        self._refuse_source(client)
         self._say(f"{len(client)} modules, {told}")
         self._give_client(client)
         if not self._options.dry_run:
@@ -198,15 +203,30 @@ class Deployment:
             raise DeployError("the board does not answer what it is asked (try: make repl, and Ctrl-C there)")
         return ast.literal_eval(lines[-1])
 
+    def _refuse_source(self, client):
+        """Raise DeployError where the board's heap is too small to compile the plain files, before one is touched."""
+        needed = _SOURCE_HEAP * (2 if self._facts.march in _WIDE else 1)
+        if f"{payload.CLIENT}.py" in client and self._facts.heap < needed:
+            remedy = "without --source" if self._options.source else "make flash, with a variant that loads .mpy"
+            sizes = f"a heap of {needed // 1024} KiB, this board has {self._facts.heap // 1024}"
+            raise DeployError(f"to compile plain .py files takes {sizes} (try: {remedy})")
+
     def _settings(self):
         """Return {path on the board: local file} of everything but the client; DeployError to save a user's file."""
-        files = payload.wifi(self._options.wifi) if self._options.wifi else {}
+        files = payload.own(self._options.files, self._options.libs)
+        if self._options.wifi:
+            files |= payload.wifi(self._options.wifi)
+            if payload.is_example_network(self._options.wifi):
+                self._say(f"warning: {self._options.wifi.name} names the network of the example (try: write yours in)")
         if self._options.example:
             files["/main.py"] = self._folder / "main.py"
             files["/main.py"].write_text(payload.example(self._options.example, self._options.url))
+            if not self._options.url:
+                own = payload.servers(files["/main.py"].read_text())[0]
+                self._say(f"warning: {self._options.example} talks to {own} (try: --url with your server)")
         present = self._present() if files and not self._options.force else {}
         for path in changed(files, present):
-            if path not in present or path == "/wifi.json":
+            if path not in present or path not in ("/boot.py", "/main.py"):
                 continue
             name = path.lstrip("/")
             text = self._board.mpremote("cat", f":{path}").replace("\r\n", "\n")
@@ -222,6 +242,13 @@ class Deployment:
             for name, entry in self._board.files(folder or "/").items()
         }
 
+    def _beside(self, files):
+        """Return {path: (size, SHA-256)} of what lies in the folders below /lib that get some of `files`."""
+        folders = {path.rpartition("/")[0] for path in files} - {"", _LIB}
+        return {
+            f"{folder}/{name}": entry for folder in sorted(folders) for name, entry in self._board.files(folder).items()
+        }
+
     def _give_client(self, client):
         modules = {f"{folder}/{name}" for folder in ("", _LIB) for name in payload.names()}
         wanted = {f"{_LIB}/{name}": file for name, file in client.items()}
@@ -232,7 +259,7 @@ class Deployment:
 
     def _give(self, files, unwanted=()):
         """Make the board have `files`, {path on the board: local file}, and nothing at the paths `unwanted`."""
-        present = self._present()
+        present = self._present() | self._beside(files)
         copies = changed(files, present)
         stale = [path for path in present if path in unwanted]
         everything = {*_SETTINGS, *files, *unwanted}
@@ -260,14 +287,15 @@ class Deployment:
         unfinished = {path + UNFINISHED: file for path, file in copies.items()}
         commands = [word for path, file in unfinished.items() for word in ("+", "cp", str(file), f":{path}")]
         size = sum(file.stat().st_size for file in copies.values())
-        self._board.exec(_MAKE_LIB)
+        folders = sorted({_LIB} | {str(folder) for path in copies for folder in PurePosixPath(path).parents} - {"/"})
+        self._board.exec(_MAKE_FOLDERS.format(folders=folders))
         try:
             self._board.mpremote(*commands[1:], timeout_s=60 + size // _SLOWEST)
         except remote_board.RemoteError:
             with contextlib.suppress(remote_board.RemoteError):  # if the board is still there, its flash is full
                 self._remove(unfinished.keys() & self._present().keys())
             raise
-        self._compare(unfinished, self._present())
+        self._compare(unfinished, self._present() | self._beside(unfinished))
 
     def _give_romfs(self, client):
         """Make the ROMFS hold the client and nothing else."""
@@ -290,7 +318,7 @@ class Deployment:
         if self._options.dry_run:
             return
         self._board.mpremote("romfs", "deploy", str(image), timeout_s=60 + needed // _SLOWEST)
-        self._restart()  # which mounts it
+        remote_board.restart(self._board)  # which mounts it
         self._compare(wanted, self._rom())
 
     def _rom(self):
@@ -312,20 +340,10 @@ class Deployment:
         if damaged := changed(files, present):
             raise DeployError(f"not as it was sent: {', '.join(damaged)} (try: make deploy again, or another cable)")
 
-    def _restart(self):
-        """Reset the board, and interrupt its main.py."""
-        self._board.hard_reset()
-        if not self._board.virtual:
-            time.sleep(_BOOT_S)
-        try:
-            self._board.exec("pass")
-        except remote_board.RemoteError:  # Ctrl-C met boot.py, and main.py came after it
-            self._board.exec("pass")
-
     def _measure(self):
         """Return the Heap after a fresh start."""
         if self._facts.platform == "esp8266":
-            self._restart()  # a soft reset would not stop its timers, which then write into anything
+            remote_board.restart(self._board)  # a soft reset would not stop its timers, which then write into anything
         else:
             self._board.mpremote("soft-reset")  # runs no main.py
         return Heap(*self._ask(_MEASURE))
@@ -347,6 +365,15 @@ class Deployment:
                       f"{heap.after} B left")  # fmt: skip
 
 
+def next_step(board, options):
+    """Return the line that says what to type after a deploy to see that it works."""
+    port = f"PORT={remote_board.VIRTUAL if board.virtual else board.port}"
+    name = f" BOARD={options.board}" if options.board else ""
+    if options.example or "/main.py" in payload.own(options.files, options.libs):
+        return f"main.py runs; to see it run again: make repl {port}{name}, then Ctrl-C and Ctrl-D"
+    return f"to see the client work: make demo {port}{name}"
+
+
 def deploy(port, options, label=""):
     """Deploy to the board at `port`; return whether it was done. Each line for the user begins with `label`."""
 
@@ -356,6 +383,8 @@ def deploy(port, options, label=""):
     try:
         with remote_board.opened(port, options.board) as board, tempfile.TemporaryDirectory(prefix="deploy-") as folder:
             Deployment(board, options, Path(folder), say).run()
+            if not options.dry_run:
+                say(next_step(board, options))
     except _FAILURES as error:
         print(f"deploy: {label}{error}\n", end="", file=sys.stderr)
         return False

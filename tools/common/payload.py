@@ -81,6 +81,30 @@ def wifi(path):
     return {"/boot.py": boards.BOOT, "/wifi.json": path}
 
 
+def is_example_network(path):
+    """Tell whether the network in a file for Wi-Fi is still the one of the example."""
+    return json.loads(path.read_text()) == json.loads(boards.WIFI_EXAMPLE.read_text())
+
+
+def own(files, libs):
+    """Return {path on the board: local file} of the user's: `files` go to the root, what folders hold goes to /lib."""
+    given = {}
+    for path in files:
+        if not path.is_file():
+            raise PayloadError(f"{path} is no file (try: --file with the path of one, --lib with a folder)")
+        given[f"/{path.name}"] = path
+    for folder in libs:
+        if not folder.is_dir():
+            raise PayloadError(f"{folder} is no folder (try: --lib with a folder, --file with a file)")
+        inside = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+        visible = [path for path in inside if not {"__pycache__"} & set(path.parts) and path.name[0] != "."]
+        given |= {f"/lib/{path.relative_to(folder).as_posix()}": path for path in visible}
+    taken = sorted({path.rpartition("/")[2] for path in given} & set(names()))
+    if taken:
+        raise PayloadError(f"{taken[0]} is a file of the client's own (try: another name)")
+    return given
+
+
 def example_names():
     """Return the names of the examples."""
     return sorted(path.stem for path in EXAMPLES.glob("*.py"))

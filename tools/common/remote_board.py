@@ -21,16 +21,18 @@ from pathlib import Path
 import serial
 from serial.tools import list_ports
 
-from common import compiler, rigs, virtual_board
+from common import boards, compiler, rigs, virtual_board, virtual_ports
 
 VIRTUAL = "virtual"
 BAUD = 115200
 MPREMOTE = rigs.VENV / "bin" / "mpremote"
 
 _ANSWER_S = 13  # mpremote itself gives a silent board 10
+_BOOT_S = 4  # until a chip that has just been reset hears what it is sent
 _LISTEN_S = 1.5  # to a board that does not answer
 _RESET_S = 0.3  # mpremote lets the board wait 0.1 s before it resets; to speak to it earlier stops that
 _RETURN_S = 10  # for a chip's own USB port to come back after a reset
+_NO_ANSWER = "does not answer (try: its reset button, another cable, then make repl)"
 _MARCHES = (None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin",
             "rv32imc", "rv64imc")  # fmt: skip
 
@@ -39,7 +41,7 @@ import gc, sys
 gc.collect()
 print((sys.platform, getattr(sys.implementation, "_machine", sys.platform), sys.implementation.version[:3],
        sys.version.split("MicroPython ")[-1], getattr(sys.implementation, "_mpy", 0),
-       gc.mem_alloc() + gc.mem_free(), gc.mem_free()))
+       gc.mem_alloc() + gc.mem_free() - getattr(sys.modules.get("board_start"), "stand_ins_heap", 0), gc.mem_free()))
 """
 
 _FILES = """\
@@ -104,19 +106,29 @@ def serial_ports():
 def found():
     """Return the ports of USB adapters and of chips with USB, then those of virtual boards that run."""
     real = [Port(port.device, f"{port.vid:04x}:{port.pid:04x}", port.description) for port in serial_ports()]
-    running = [(name, virtual_board.running_port(name)) for name in virtual_board.names()]
-    return real + [Port(path, "virtual", name) for name, path in running if path]
+    return real + [Port(path, "virtual", name) for name, path in virtual_board.running_ports().items()]
 
 
-def _only_port():
-    """Return the port of the only board that is connected, or else of the virtual board that runs."""
+def _only_port(board):
+    """Return the port of the only board that is connected, or else of the virtual board that runs.
+
+    `board`: the name that a virtual one must have, None for any.
+    """
     ports = [port.device for port in serial_ports()]
     if len(ports) > 1:
         raise RemoteError(f"several boards are connected: {', '.join(ports)} (try: PORT={ports[0]})")
-    found = ports[0] if ports else next(filter(None, map(virtual_board.running_port, virtual_board.names())), None)
-    if not found:
+    if ports:
+        return ports[0]
+    running = virtual_board.running_ports()
+    if not running:
         raise RemoteError("no board is connected (try: its USB cable, make ports, or PORT=virtual)")
-    return found
+    if board and board not in running:
+        raise RemoteError(
+            f"what runs is the virtual {', '.join(running)}, no {board} (try: PORT=virtual BOARD={board})"
+        )
+    if not board and len(running) > 1:
+        raise RemoteError(f"several virtual boards run: {', '.join(running)} (try: BOARD={next(iter(running))})")
+    return running[board or next(iter(running))]
 
 
 def check_port(port):
@@ -158,27 +170,29 @@ def opened(port, board=None):
     """Give the RemoteBoard on `port`.
 
     `port`: a serial device; "virtual" for the virtual board, whose name `board` may say; None for the only board that
-    is connected.
+    is connected. With a name, any other board is refused as soon as it tells what it is.
     """
     with contextlib.ExitStack() as stack:
         if port == VIRTUAL:
             try:
-                port = stack.enter_context(virtual_board.joined(board or virtual_board.DEFAULT))
+                port = stack.enter_context(virtual_board.joined(board))
             except ValueError as error:
                 raise RemoteError(f"{error} (try: make boards)") from None
             except (virtual_board.BoardError, compiler.BuildError, rigs.RigMissing) as error:
                 raise RemoteError(str(error)) from None
-        port = port or _only_port()
+        port = port or _only_port(board)
         check_port(port)
-        yield RemoteBoard(port)
+        yield RemoteBoard(port, board)
 
 
 class RemoteBoard:
-    """A board on a serial port."""
+    """A board on a serial port; `wanted` is the name that it must have, None for any."""
 
-    def __init__(self, port):
+    def __init__(self, port, wanted=None):
         self.port = port
-        self.virtual = port.startswith("/dev/pts/")
+        self._name = virtual_ports.board_behind(port)
+        self.virtual = self._name is not None
+        self._wanted = wanted
         self._answered = False
 
     def command(self, *arguments):
@@ -186,9 +200,16 @@ class RemoteBoard:
         return [str(MPREMOTE), "connect", self.port, "resume", *arguments]
 
     def greet(self):
-        """Raise RemoteError, within seconds, unless the board answers or has done so before."""
+        """Raise RemoteError, within seconds, unless the board answers or has done so before.
+
+        One that was just reset does not hear what it is sent while it boots, so it is asked twice.
+        """
+        if self._answered:
+            return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._answered = not self._start(["exec", ""], _BOOT_S).returncode
         if not self._answered:
-            self._run(["exec", ""], _ANSWER_S, "does not answer (try: its reset button, then make flash)")
+            self._run(["exec", ""], _ANSWER_S, _NO_ANSWER)
             self._answered = True
 
     def mpremote(self, *arguments, timeout_s=60):
@@ -198,16 +219,21 @@ class RemoteBoard:
 
     def _run(self, arguments, timeout_s, late):
         try:
-            done = subprocess.run(self.command(*arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, timeout=timeout_s, check=False)  # fmt: skip
-        except FileNotFoundError:
-            raise RemoteError("mpremote is not here (try: make setup)") from None
+            done = self._start(arguments, timeout_s)
         except subprocess.TimeoutExpired:
             raise self._silence(late) from None
         output = done.stdout.decode(errors="replace").replace("\r\n", "\n")
         if done.returncode:
             raise self._failure(output)
         return output
+
+    def _start(self, arguments, timeout_s):
+        """Run mpremote and return what became of it; subprocess.TimeoutExpired where it takes longer."""
+        try:
+            return subprocess.run(self.command(*arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, timeout=timeout_s, check=False)  # fmt: skip
+        except FileNotFoundError:
+            raise RemoteError("mpremote is not here (try: make setup)") from None
 
     def exec(self, code, *, timeout_s=60):
         """Run `code` in the board's __main__; return what it printed. An exception there becomes a RemoteError."""
@@ -221,7 +247,22 @@ class RemoteBoard:
             raise RemoteError(f"the board on {self.port} does not run MicroPython (try: make flash)") from None
         march = _MARCHES[mpy >> 10] if mpy >> 10 < len(_MARCHES) else None
         loads = (mpy & 0xFF, mpy >> 8 & 3, march) if mpy else None
+        self._check_name(platform, machine)
         return Facts(platform, machine, version, text, loads, march, heap, free)
+
+    def _check_name(self, platform, machine):
+        """Raise RemoteError where this is another board than the one that is wanted."""
+        if not self._wanted or self._name == self._wanted:
+            return
+        try:
+            wanted = boards.load(self._wanted)
+            found = self._name or boards.for_machine(machine).name
+        except ValueError as error:
+            if "is called" in str(error):
+                raise RemoteError(f"{error} (try: make boards)") from None
+            found = platform if platform != wanted.platform else self._wanted
+        if found != self._wanted:
+            raise RemoteError(f"the board on {self.port} is an {found}, no {self._wanted} (try: without BOARD)")
 
     def files(self, folder="/"):
         """Return {name: (size, SHA-256 in hex)} of the files in a folder, {} if there is no such folder."""
@@ -266,7 +307,7 @@ class RemoteBoard:
         if re.search(r"SerialException|termios\.error|Input/output error|device disconnected", text):
             return self._gone()
         if "raw repl" in text or "timeout waiting" in text:
-            return self._silence("does not answer (try: its reset button, then make flash)")
+            return self._silence(_NO_ANSWER)
         if "MemoryError" in last:
             return RemoteError(f"the board on {self.port} has no memory left: {last} (try: its reset button)")
         return RemoteError(f"the board on {self.port} says: {last} (try: make doctor)")
@@ -294,6 +335,17 @@ class RemoteBoard:
 
     def _by_hand(self, command):
         return f"{MPREMOTE.relative_to(rigs.ROOT)} connect {self.port} {command}"
+
+
+def restart(board):
+    """Restart a board as its reset button does, and interrupt its main.py."""
+    board.hard_reset()
+    if not board.virtual:
+        time.sleep(_BOOT_S)
+    try:
+        board.exec("pass")
+    except RemoteError:  # Ctrl-C met boot.py, and main.py came after it
+        board.exec("pass")
 
 
 def add_port_argument(parser, port_help=None):

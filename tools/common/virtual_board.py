@@ -25,7 +25,7 @@ import time
 import tty
 from pathlib import Path
 
-from common import boards, compiler, install, rigs, virtual_esp8266
+from common import boards, compiler, install, rigs, virtual_esp8266, virtual_ports
 
 STAND_INS = rigs.ROOT / "tools" / "programs" / "board"
 FOLDER = rigs.BUILD / "board"
@@ -43,6 +43,7 @@ _NOBODY_S = 1.0  # a host that reads nothing for so long is not there
 _PROMPT_S = 1.0  # how long Ctrl-A waits for the program to end
 _BOOT_LOOP_S = 0.1
 _START_S = 10
+_NOTICE_S = 1.0  # how long a board may take to notice that Wi-Fi has come or gone
 
 
 BoardError = virtual_esp8266.ChipError  # a virtual board cannot run; the text says why and what to do
@@ -127,7 +128,8 @@ class _Interpreter:
         self.steps, steps = os.pipe()
         code = "/" + os.path.relpath(board.code, board.flash)
         start = (f"__import__('board_start').start(globals(),{commands},{steps},{board.link},{code!r},"
-                 f"{str(board.flash)!r},{board.flash_bytes},{raw},{board.starts_connected})")  # fmt: skip
+                 f"{str(board.flash)!r},{board.flash_bytes},{raw},{board.starts_connected},"
+                 f"{board.heap - board.heap_kib * 1024})")  # fmt: skip
         self.process = subprocess.Popen(
             _command(board.rig, board.heap, start),
             cwd=board.flash,
@@ -175,9 +177,13 @@ class _Interpreter:
             return {}
         return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
 
+    def catches(self, number):
+        """Return whether the interpreter handles that signal."""
+        return bool(int(self._status().get("SigCgt", "0"), 16) & 1 << number - 1)
+
     def catches_interrupts(self):
         """Return whether code runs that Ctrl-C interrupts: the interpreter then handles SIGINT."""
-        return bool(int(self._status().get("SigCgt", "0"), 16) & 1 << signal.SIGINT - 1)
+        return self.catches(signal.SIGINT)
 
     def at_prompt(self):
         """Return whether the prompt waits for input and has taken all there was."""
@@ -220,6 +226,8 @@ class VirtualBoard:
         tty.setraw(self._master)
         os.set_blocking(self._master, False)
         self.port = os.ttyname(self._slave)
+        self._announced = contextlib.ExitStack()
+        self._announced.enter_context(virtual_ports.announced(self.port, self.name))
         self._wake_end, self._wake = os.pipe()
         self._scratch = tempfile.TemporaryDirectory(prefix="board-")
         self.code = Path(self._scratch.name).resolve() / "code"
@@ -244,6 +252,7 @@ class VirtualBoard:
         for descriptor in (self._master, self._slave, self._wake, self._wake_end):
             os.close(descriptor)
         self._reach.close()
+        self._announced.close()
         self._scratch.cleanup()
         self.port = None
 
@@ -255,10 +264,16 @@ class VirtualBoard:
 
     def wifi(self, up):
         """Bring the Wi-Fi network into the board's reach, or out of it."""
-        os.pwrite(self.link, b"1" if up else b"0", 0)
-        interpreter = self._interpreter
-        if interpreter:
+        os.pwrite(self.link, b"1?" if up else b"0?", 0)
+        deadline = time.monotonic() + _NOTICE_S
+        while time.monotonic() < deadline:  # a signal that finds the interpreter's queue full is lost
+            interpreter = self._interpreter
+            if not interpreter or not interpreter.catches(signal.SIGURG):
+                return
             interpreter.process.send_signal(signal.SIGURG)
+            time.sleep(0.01)
+            if os.pread(self.link, 1, 1) == b"!":
+                return
 
     def _ask(self, what):
         self._asked = what
@@ -510,9 +525,22 @@ def running_port(name=DEFAULT):
     return None
 
 
+def running_ports():
+    """Return {name: port} of the virtual boards that run now with a flash of their own."""
+    return {name: port for name in names() if (port := running_port(name))}
+
+
 @contextlib.contextmanager
-def joined(name=DEFAULT):
-    """Give the port of the virtual board that runs, else run one for the time of the `with` block."""
+def joined(name=None):
+    """Give the port of the virtual board of that name, which may run already, else for the time of the `with` block.
+
+    Without a name: of the only one that runs, else of the default; BoardError where several run.
+    """
+    if name is None:
+        found = list(running_ports())
+        if len(found) > 1:
+            raise BoardError(f"several virtual boards run: {', '.join(found)} (try: BOARD={found[0]})")
+        name = found[0] if found else DEFAULT
     if port := running_port(name):
         yield port
         return

@@ -24,7 +24,7 @@ import time
 import tty
 from pathlib import Path
 
-from common import rigs
+from common import rigs, virtual_ports
 from common import virtual_esp8266_build as build
 
 NAME = "ESP8266_GENERIC"
@@ -180,6 +180,7 @@ class VirtualESP8266:
             stack.callback(os.close, slave)
             tty.setraw(slave)
             self.port = os.ttyname(slave)
+            stack.enter_context(virtual_ports.announced(self.port, self.name))
             stack.callback(self._stop)
             self._start()
             self._open = stack.pop_all()

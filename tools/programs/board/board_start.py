@@ -115,19 +115,20 @@ def _run_file(name, names):
         _print_exception(error)
 
 
-def start(names, commands, steps, link, code, root, size, raw, wifi):
+def start(names, commands, steps, link, code, root, size, raw, wifi, heap):
     """Boot: mount the flash, run boot.py and main.py.
 
     `names`: the globals of __main__; `commands`, `steps`, `link`: descriptors, see tools/common/virtual_board.py;
     `code`: the file for the raw REPL, from the flash; `root`: the flash's folder; `size`: its bytes, None for no limit;
-    `raw`: stay in the raw REPL, without main.py; `wifi`: begin connected.
+    `raw`: stay in the raw REPL, without main.py; `wifi`: begin connected; `heap`: what these modules take of it.
     """
-    global _names, _commands, _steps, _code
+    global _names, _commands, _steps, _code, stand_ins_heap
     _names = names
     _code = code
+    stand_ins_heap = heap  # on a board it lies in the firmware, see remote_board.py
     _commands = open(commands, "rb")
     machine._steps = _steps = open(steps, "wb")
-    network._link = open(link, "rb")
+    network._link = open(link, "r+b")
     if wifi:
         network.WLAN(network.STA_IF).connect("virtual")
     vfs.umount("/")

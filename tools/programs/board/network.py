@@ -19,7 +19,7 @@ STAT_GOT_IP = 5
 _SIGURG = 23  # ignored by a process that does not ask for it
 _DESCRIPTORS = 64
 
-_link = None  # a file of the host: "1" while the network is in reach
+_link = None  # a file of the host: "1" while the network is in reach; then "!" once this program has noticed a change
 _name = "virtual"
 _interfaces = {}
 
@@ -30,7 +30,7 @@ def _in_reach():
 
 
 def _end_sockets(_=None):
-    """End every socket of this process; `shutdown` refuses other descriptors by itself."""
+    """End every socket of this process where Wi-Fi is down; `shutdown` refuses other descriptors by itself."""
     if board_signals.libc and not WLAN(STA_IF).isconnected():
         shutdown = board_signals.libc.func("i", "shutdown", "ii")
         for descriptor in range(3, _DESCRIPTORS):
@@ -112,4 +112,10 @@ def hostname(name=None):
     _name = name
 
 
-board_signals.on_signal(_SIGURG, _end_sockets)
+def _notice(_):
+    _end_sockets()
+    _link.seek(1)
+    _link.write(b"!")
+
+
+board_signals.on_signal(_SIGURG, _notice)

@@ -18,6 +18,7 @@ class Kit:
 
     Failed = Failed
     ws = None
+    phase = "idle"
 
     def run(self, step, arguments):
         """Run a step and print what became of it as a line of JSON."""
@@ -49,6 +50,7 @@ class Kit:
         """Begin to connect a new client; `params`: for config(), `data`: a handler."""
         self.drop()
         self.ws = ws = websocket.createClient()
+        self.phase = "connecting"
         if params:
             ws.config(params)
         ws.on("connection", self.on_connection)
@@ -64,6 +66,7 @@ class Kit:
         self.take("connection")
 
     def on_connection(self, ws):
+        self.phase = "connected"
         self.came["connection"] = True
 
     def on_receive(self, ws, message, opcode):
@@ -82,7 +85,7 @@ class Kit:
             alive = self.ws.poll(100)
             if event not in self.came and (not alive or utime.ticks_diff(until, utime.ticks_ms()) < 0):
                 told = f', "close" told {self.came["close"]}' if "close" in self.came else ""
-                raise Failed(f'no "{event}" came{told}')
+                raise Failed(f'no "{event}" came while {self.phase}{told}')
         return self.came.pop(event)
 
     def expect(self, event, value):

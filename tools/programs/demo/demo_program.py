@@ -97,7 +97,8 @@ class Demo:
         while event not in self.came:
             alive = self.ws.poll(100)
             if event not in self.came and (not alive or utime.ticks_diff(until, utime.ticks_ms()) < 0):
-                raise Missing(f'no "{event}" came')
+                told = f', "close" told {self.came["close"]}' if "close" in self.came else ""
+                raise Missing(f'no "{event}" came{told}')
         return self.came[event]
 
     def expect(self, event, value):
@@ -213,7 +214,8 @@ def main(url, refused_url, fragments_url=None, closing_url=None):
             server_close(demo, closing_url)
         refused(demo, refused_url)
     except (Missing, OSError, MemoryError) as error:
-        print(LINE.format(demo.step, f"FAILED: {type(error).__name__} {error}", "", ""))
+        kind = "" if isinstance(error, Missing) else f"{type(error).__name__} "
+        print(LINE.format(demo.step, f"FAILED: {kind}{error}", "", "").rstrip())
         return 1
     return 0
 
