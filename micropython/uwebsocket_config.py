@@ -121,7 +121,7 @@ def _check(key, value, load):
     elif key in ("reconnect", "compression"):
         _switch(key, value)
         if key == "compression" and value:
-            load("deflate")
+            load("deflate", True)
     else:
         _whole(key, value)
         if key == "ping_interval_ms" and not value:

@@ -34,13 +34,14 @@ def _text(line):
         return "".join([chr(c) for c in line])
 
 
-def reply(readline, accept, protocols, ws, wanted=False):
+def reply(readline, accept, protocols, ws, wanted=False, agree=None):
     """Read and check the server's reply (RFC 6455 4.1, 4.2.2); a generator.
 
     `readline(n)` returns at most `n` bytes of the next line, with its end; less, or `None`, when
     no more has come. `accept`: bytes; `protocols`: a list of the `str` that were offered. `ws`: an object that is
     given the attributes `http_status` (of a refusal), `error` and `protocol` (the server's choice). `wanted`: whether
-    headers are yielded.
+    headers are yielded. `agree`: where an extension was offered, the function that is given what the server has
+    chosen, as bytes, and returns whether it may.
 
     Yields 0 when there is nothing to read; 5 and then a header, `(name, value)` as `str`; -7 or -17 as the
     last. Ends after the headers of a good reply. Takes nothing that follows the headers. Replies of 1xx before
@@ -117,7 +118,7 @@ def reply(readline, accept, protocols, ws, wanted=False):
                     good = chosen is None and _text(value) in protocols
                     chosen = _text(value)
                 elif i > 0:
-                    good = not value
+                    good = agree(value) if agree and value else not value
             if not good:
                 ws.error = "wrong header " + _text(name or line[:_PIECE])
                 code = -7
@@ -150,7 +151,8 @@ def phase(ws, connection, load):
             connection.status = -17  # whatever comes after it
         return line
 
-    yield from reply(readline, connection.target[0], connection.target[1], ws, "header" in ws._handlers)
+    accept, protocols, agree = connection.target
+    yield from reply(readline, accept, protocols, ws, "header" in ws._handlers, agree)
     connection.phase = connection.target = None
     segment = _SEGMENT
     if platform == "esp8266":

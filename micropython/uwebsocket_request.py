@@ -11,7 +11,9 @@ from os import urandom
 
 from micropython import const
 
-_PROTOCOLS = const(1)  # index of the option, see KEYS in uwebsocket_config
+# Indices of the options, see KEYS in uwebsocket_config
+_PROTOCOLS = const(1)
+_COMPRESSION = const(12)
 
 _SEGMENT = const(1452)  # the most that one write takes, as in uwebsocket_client
 _LEAST = const(256)
@@ -106,13 +108,18 @@ def _write(connection, buffer, n):
 def phase(ws, connection, load):
     """Send the upgrade request; a generator that yields 0 where there is no room for it.
 
-    Leaves for the next phase what the server must give as Sec-WebSocket-Accept, as bytes, and the subprotocols that
-    are offered. Raises `OSError` of the network, `ValueError` of TLS.
+    Leaves for the next phase what the server must give as Sec-WebSocket-Accept, as bytes, the subprotocols that
+    are offered, and what takes the server's Sec-WebSocket-Extensions, or `None`. Raises `OSError` of the network, `ValueError` of TLS.
     """
     if not connection.shaking:
         connection.doing = "time-out: request"
     headers = connection.headers
     protocols = offers(headers, ws._options[_PROTOCOLS])
+    agree = None
+    if ws._options[_COMPRESSION]:
+        extension = load("deflate", True).Deflate(ws, connection)
+        agree = extension.agree
+        headers = extension.offer(headers)
     key = b2a_base64(urandom(16))[:-1]
     size = 0
     for piece in request(ws._url, connection.target, headers, protocols, key):
@@ -135,7 +142,7 @@ def phase(ws, connection, load):
                 n = 0
     yield from _write(connection, buffer, n)
     connection.headers = None
-    connection.target = b2a_base64(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())[:-1], protocols
+    connection.target = b2a_base64(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())[:-1], protocols, agree
     connection.phase = "reply"
     connection.doing = "time-out: reply"
     connection.pending = False
