@@ -104,8 +104,10 @@ class Deflate:
         self.view = None  # a compressed message
 
     def offer(self, headers):
-        """Return `headers`, a dict of the user's, with the offer (RFC 7692 7.1): without context takeover, or, if
-        the server insists on it, with a smaller window."""
+        """Return `headers`, a dict of the user's, with the offer in it (RFC 7692 7.1).
+
+        That is: without context takeover, or, if the server insists on it, with a smaller window.
+        """
         text = "permessage-deflate; server_no_context_takeover" + self._limits(self.bits)
         headers = dict(headers)
         headers["Sec-WebSocket-Extensions"] = text + ", permessage-deflate" + self._limits(self._least())
@@ -119,9 +121,9 @@ class Deflate:
         return text if bits == _MOST_BITS else text + "; server_max_window_bits=%d" % bits
 
     def agree(self, value):
-        """Take the server's Sec-WebSocket-Extensions, bytes; return whether it is an answer to the offer (RFC 7692 7.1).
+        """Take the server's Sec-WebSocket-Extensions; return whether it is an answer to the offer (RFC 7692 7.1).
 
-        Raises `MemoryError`.
+        `value`: bytes. Raises `MemoryError`.
         """
         found = _parameters(value)
         if found is None or self.agreed:
@@ -154,11 +156,11 @@ class Deflate:
         Raises `MemoryError` where there is no memory or a message exceeds `max_message`; the status is then noted.
         """
         connection = self.connection
+        if buffer is connection.scratch:  # to be thrown away
+            return self.read_raw(buffer, start, n)
         if self.risk:
             self.risk = False
             connection.status = connection.close = None
-        if buffer is connection.scratch:  # to be thrown away
-            return self.read_raw(buffer, start, n)
         while True:
             if self.at < self.end:
                 n = min(n, self.end - self.at)
@@ -246,7 +248,8 @@ class Deflate:
                     self.opcode = kind
                     self._first()
                 # Compressing makes what cannot be compressed a little longer.
-                if size >> 30 or self.most is not None and self.size + size > self.most + (self.most >> 3) + 64 + self.filled:
+                n = self.most
+                if size >> 30 or n is not None and self.size + size > n + (n >> 3) + self.filled + 64:
                     self._fail(self.failed)
                 self.rest = size
                 if not size:

@@ -109,7 +109,8 @@ def phase(ws, connection, load):
     """Send the upgrade request; a generator that yields 0 where there is no room for it.
 
     Leaves for the next phase what the server must give as Sec-WebSocket-Accept, as bytes, the subprotocols that
-    are offered, and what takes the server's Sec-WebSocket-Extensions, or `None`. Raises `OSError` of the network, `ValueError` of TLS.
+    are offered, and the function that judges its Sec-WebSocket-Extensions, `None` without an offer. Raises `OSError`
+    of the network, `ValueError` of TLS.
     """
     if not connection.shaking:
         connection.doing = "time-out: request"
@@ -142,7 +143,8 @@ def phase(ws, connection, load):
                 n = 0
     yield from _write(connection, buffer, n)
     connection.headers = None
-    connection.target = b2a_base64(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())[:-1], protocols, agree
+    key = b2a_base64(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())[:-1]
+    connection.target = key, protocols, agree
     connection.phase = "reply"
     connection.doing = "time-out: reply"
     connection.pending = False

@@ -9,8 +9,8 @@ _CHUNK = 256
 _LEAST = 9  # zlib's compressor has no smaller window
 
 
-class DeflateIO:
-    """A stream that inflates what it reads from `stream`, and deflates what is written to it."""
+class Inflater:
+    """A stream that inflates what it reads from `stream`: what most firmware has."""
 
     def __init__(self, stream, format=AUTO, wbits=0, close=False):
         if format != RAW or close:
@@ -19,8 +19,6 @@ class DeflateIO:
             raise ValueError("wbits")
         self._stream = stream
         self._inflater = zlib.decompressobj(-max(wbits or 8, 8))
-        strategy = zlib.Z_DEFAULT_STRATEGY if wbits >= _LEAST else zlib.Z_HUFFMAN_ONLY
-        self._deflater = zlib.compressobj(wbits=-max(wbits, _LEAST), strategy=strategy)
         self._pending = b""
 
     def readinto(self, buffer):
@@ -43,6 +41,15 @@ class DeflateIO:
                 if not self._pending:
                     raise EOFError
         return got
+
+
+class DeflateIO(Inflater):
+    """One that also deflates what is written to it: what firmware built with MICROPY_PY_DEFLATE_COMPRESS has."""
+
+    def __init__(self, stream, format=AUTO, wbits=0, close=False):
+        super().__init__(stream, format, wbits, close)
+        strategy = zlib.Z_DEFAULT_STRATEGY if wbits >= _LEAST else zlib.Z_HUFFMAN_ONLY
+        self._deflater = zlib.compressobj(wbits=-max(wbits, _LEAST), strategy=strategy)
 
     def write(self, data):
         """Compress `data`."""
