@@ -1,5 +1,10 @@
 """uwebsocket_deflate: what is offered and agreed on, compressed messages however they come, what goes out."""
 
+import os
+import types
+import zlib
+
+import deflate
 import pytest
 
 from common import compiler, rigs
@@ -153,3 +158,41 @@ def test_deflate_server_that_insists_is_talked_to_from_a_small_heap(insisting, c
     found = told(interpreter, "deflate_client_program.py", insisting[takeover], heap=heap, before=compiled)
     assert found["close"] == [0, None, None]
     assert found["echoes"] == [True] * 6
+
+
+@on_micropython
+@pytest.mark.parametrize("takeover", [False, True], ids=["no-takeover", "takeover"])
+@pytest.mark.parametrize(("most", "status"), [("4000", -8), ("0", -13)], ids=["max-message", "heap"])
+def test_deflate_bomb_in_a_small_heap_ends_the_connection(insisting, compiled, interpreter, takeover, most, status):
+    heap = rigs.HEAPS[interpreter]
+    found = told(interpreter, "deflate_client_program.py", insisting[takeover], most, heap=heap, before=compiled)
+    assert found["close"] == [status, None, None]
+
+
+@each()
+@pytest.mark.parametrize("can", [True, False], ids=["can-compress", "cannot"])
+@pytest.mark.parametrize("agreed", [True, False], ids=["client-keeps-none", "client-may-keep"])
+def test_deflate_message_goes_out_compressed_where_that_is_possible(firmware, can, agreed):
+    text = "temperature 21.5 " * 100
+    with Session(firmware, upgrade=False) as session:
+        if not can:
+            session.board.modules["deflate"] = types.SimpleNamespace(RAW=deflate.RAW, DeflateIO=deflate.Inflater)
+        session.ws.config({"compression": True})
+        name, value = _NO_CONTEXT
+        peer = _opened(session, (name, value + ("; client_no_context_takeover" if agreed else "")))
+        session.ws.send(text)
+        session.ws.send("short")
+        session.ws.send(os.urandom(500))
+        session.ws.send(text, 1, False)
+        session.ws.send(text, 0)
+        session.ws.send("ping", 9)
+        session.board.advance(3000)
+        first, *others = peer.frames()
+        assert [frame.rsv for frame in others] == [0] * 5
+        assert first.opcode == wire.TEXT
+        if can and agreed:
+            assert first.rsv == 4
+            assert len(first.payload) < 100
+            assert zlib.decompressobj(-15).decompress(first.payload + b"\0\0\xff\xff") == text.encode()
+        else:
+            assert (first.rsv, first.payload) == (0, text.encode())

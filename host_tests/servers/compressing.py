@@ -1,4 +1,4 @@
-"""Echo servers that insist on permessage-deflate."""
+"""Echo servers that insist on permessage-deflate, and answer BOMB by a message that unfolds to a megabyte."""
 
 import contextlib
 import threading
@@ -6,6 +6,8 @@ import threading
 from websockets.exceptions import NegotiationError
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.sync.server import serve
+
+BOMB = b"bomb"
 
 
 class _KeepsContext(ServerPerMessageDeflateFactory):
@@ -26,7 +28,7 @@ def _insist(connection, request):
 
 def _echo(connection):
     for message in connection:
-        connection.send(message)
+        connection.send(bytes(1 << 20) if message == BOMB else message)
 
 
 @contextlib.contextmanager

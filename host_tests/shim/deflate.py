@@ -3,9 +3,12 @@
 import io
 import zlib
 
+from mp_runtime import PortError
+
 AUTO, RAW, ZLIB, GZIP = range(4)
 
 _CHUNK = 256
+_EINVAL = 22
 _LEAST = 9  # zlib's compressor has no smaller window
 
 
@@ -29,7 +32,7 @@ class Inflater:
             try:
                 out = self._inflater.decompress(self._pending, len(view) - got)
             except zlib.error:
-                raise OSError(22) from None
+                raise PortError(_EINVAL) from None
             self._pending = self._inflater.unconsumed_tail
             view[got : got + len(out)] = out
             got += len(out)
