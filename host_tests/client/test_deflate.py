@@ -38,7 +38,7 @@ def compiled(tmp_path_factory):
 def test_deflate_reply_is_agreed_to_by_the_letter(interpreter, name, expected):
     if expected and interpreter != "cpython":
         expected = (*expected[:2], False)  # these cannot compress
-    assert told(interpreter, _PROGRAM, "replies")[name] == plain(expected)
+    assert told(interpreter, _PROGRAM, "replies", heap="8m")[name] == plain(expected)
 
 
 @on_all

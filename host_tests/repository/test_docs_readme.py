@@ -11,8 +11,6 @@ from support import samples
 README = rigs.ROOT / "README.md"
 PROGRAMS = samples.programs(README)
 COMMANDS = [line for language, text in samples.blocks(README) if language == "sh" for line in text.splitlines()]
-# Settings that config() knows and refuses yet
-NOT_YET = ("compression",)
 # What README.md says to add on a PC
 _LOOP = "while ws.poll(1000): pass"
 _TLS_URL = "wss://server.example:8443/"
@@ -71,7 +69,7 @@ def test_figures_in_the_readme_have_one_place(name):
 def test_settings_in_the_readme_are_those_of_the_code():
     cells = re.findall(r"^\| (`[a-z_`, ]+`) \| .+ \| .+ \|$", README.read_text(), re.MULTILINE)
     named = [name for cell in cells for name in re.findall(r"[a-z_]+", cell)]
-    assert sorted([*named, *NOT_YET]) == sorted(uwebsocket_config.KEYS)
+    assert sorted(named) == sorted(uwebsocket_config.KEYS)
 
 
 def test_boards_in_the_readme_are_those_of_the_folders():
