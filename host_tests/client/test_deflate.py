@@ -4,9 +4,9 @@ import os
 import types
 import zlib
 
-import deflate
 import pytest
 
+import deflate
 from common import compiler, rigs
 from servers import compressing, wire
 from support.client_session import Session, each
