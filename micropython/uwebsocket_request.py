@@ -80,8 +80,11 @@ def request(url, target, headers, protocols, key):
             yield value
             yield b"\r\n"
     if protocols:
-        yield b"Sec-WebSocket-Protocol: "
-        yield ", ".join(protocols)
+        separator = b"Sec-WebSocket-Protocol: "
+        for name in protocols:
+            yield separator
+            yield name
+            separator = b", "
         yield b"\r\n"
     yield b"\r\n"
 
@@ -95,8 +98,7 @@ def _write(connection, buffer, n):
             raise OSError(ECONNRESET, "")  # how axTLS tells it
         if k:
             start += k
-            if connection.shaking:
-                connection.shaking = False
+            if connection.heard is None:
                 connection.heard = True
                 connection.doing = "time-out: request"
         else:
@@ -109,7 +111,7 @@ def phase(ws, connection, load):
     Leaves for the next phase what the server must give as Sec-WebSocket-Accept, as bytes, and the subprotocols that
     are offered. Raises `OSError` of the network, `ValueError` of TLS.
     """
-    if not connection.shaking:
+    if connection.heard is not None:
         connection.doing = "time-out: request"
     headers = connection.headers
     protocols = offers(headers, ws._options[_PROTOCOLS])
@@ -138,7 +140,7 @@ def phase(ws, connection, load):
     connection.target = b2a_base64(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())[:-1], protocols
     connection.phase = "reply"
     connection.doing = "time-out: reply"
-    connection.pending = False
+    connection.waiting = False
     if connection.pollable is not connection.raw:
         # While hands are shaken the SSLSocket knows which way it waits. Afterwards TCP itself is asked, which wakes at
         # once: what mbedTLS has decrypted is never left, for the client reads until there is nothing.
