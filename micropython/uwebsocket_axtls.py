@@ -146,7 +146,7 @@ class AxTLS:
             raise ValueError(error)
         if k == 0 and self._gate.error:
             raise self._gate.error
-        self._connection.held = False
+        self._connection.locked = False
         return k
 
     def readinto(self, buffer, n=None):
@@ -198,7 +198,7 @@ class AxTLS:
         finally:
             gate.shut = False
         if gate.inside:
-            self._connection.held = True
+            self._connection.locked = True
             return None
         k = self._sock.write(buffer, start, n)
         if k == 0 and gate.error:

@@ -171,7 +171,7 @@ def load(name, keep=keep):
             except OSError:
                 pass
         else:
-            raise ImportError("no module named '" + name + "'")
+            raise ImportError("no module named " + name)
     # After a collection the module goes to the low end of the heap, where its names stay, not amid the free room.
     gc.collect()
     gone = name  # a module that is half loaded must not stay
@@ -493,7 +493,7 @@ class WebSocketClient:
             if opening:
                 self._addresses = None  # they did not serve
 
-    def _lost(self, error, writing=False):
+    def _lost(self, error, write=False):
         # The network, or a lack of memory, ends the connection. When writing has failed, what the server had sent
         # before, above all why it closed, is still read.
         connection = self._connection
@@ -509,7 +509,7 @@ class WebSocketClient:
         elif isinstance(error, EOFError):
             status = -99
         if self._state == _OPENING and connection is not None and status != -101:
-            if connection.shaking or status == -161:
+            if connection.heard is None or status == -161:
                 status = -128
                 try:
                     self.error = self.error or str(error).strip()
@@ -517,10 +517,10 @@ class WebSocketClient:
                     pass
             elif status == -109 and not connection.heard:
                 status = -111  # lwIP tells a refused connection as a reset
-        if writing and self._state == _OPEN:
+        if write and self._state == _OPEN:
             connection.status = status
             connection.start = connection.end = 0
-            connection.more = connection.pending = False
+            connection.more = connection.waiting = False
             connection.ready = True
             self._enter(_BROKEN)
             self._deadline = ticks_ms()
@@ -535,16 +535,16 @@ class WebSocketClient:
             return
         if connection.status is None:
             connection.status = status
+            close = 1002  # protocol error
             if -14 < status < -7:
-                connection.close = b"\x03\xf1"  # 1009: message too big
+                close = 1009  # message too big
             elif status == -207:
-                connection.close = b"\x03\xef"  # 1007: invalid payload data
+                close = 1007  # invalid payload data
             elif status == -16:
-                connection.close = b"\x03\xf3"  # 1011: internal error
+                close = 1011  # internal error
             elif status == -19:
-                connection.close = b"\x03\xe9"  # 1001: going away
-            elif status != -6:
-                connection.close = b"\x03\xea"  # 1002: protocol error
+                close = 1001  # going away
+            connection.close = close
         connection.task = None
         self._enter(_ENDING)
         self._write(connection)
@@ -613,7 +613,7 @@ class WebSocketClient:
                 elif begun:
                     connection.start = connection.end
                     connection.more = False
-                    connection.buffer = connection.scratch
+                    connection.buffer = connection.out_buf
                     if isinstance(error, MemoryError):
                         self._fail(-16)
             raise
@@ -631,7 +631,7 @@ class WebSocketClient:
                 if waited:
                     sleep_ms(1)  # lwIP shows room after a FIN, and takes nothing
                 waited = True
-                connection.wait(_POLLIN | _POLLHUP if connection.held else _POLLOUT | _POLLHUP, wait)
+                connection.wait(_POLLIN | _POLLHUP if connection.locked else _POLLOUT | _POLLHUP, wait)
         except BaseException as error:
             if self._connection is not connection:
                 raise
@@ -642,7 +642,7 @@ class WebSocketClient:
             elif end is not None:
                 raise
             elif isinstance(error, MemoryError):
-                connection.pending = True  # it waits on
+                connection.waiting = True  # it waits on
             else:
                 self._end(-199)
                 raise
@@ -685,15 +685,15 @@ class WebSocketClient:
                         continue
                 self._owner = _CRITICAL
                 if connection is not None and connection.ready:
-                    connection.budget = _BUDGET
-                    if connection.pending and self._state != _OPENING:
+                    connection.count = _BUDGET
+                    if connection.waiting and self._state != _OPENING:
                         self._write(connection)
                     try:
                         if self._connection is connection and self._run():
                             self._news = self._news or background
                             handled = True
                     finally:
-                        if connection.budget != _BUDGET:
+                        if connection.count != _BUDGET:
                             connection.pings = 0
                             connection.got_ms = ticks_ms()
                 if self._connection is connection and self._left() <= 0:
@@ -798,7 +798,7 @@ class WebSocketClient:
                 if connection.start < connection.end:
                     connection.ready = False
                 else:
-                    while connection.read(connection.scratch, 0, _SCRATCH):
+                    while connection.read(connection.out_buf, 0, _SCRATCH):
                         pass
             return handled
         except MemoryError as error:

@@ -20,12 +20,13 @@ _RECONNECT = const(9)  # index of the option, see KEYS in uwebsocket_config
 def _addresses(ws, board, host, port):
     # What DNS finds, or the status.
     # The ESP32 is not asked where DNS is not needed: connect() raises at once there.
-    known = ws._addresses or platform == "esp32" and host.replace(".", "").isdigit()
+    known = ws._addresses or platform == "esp32" and host.replace(b".", b"").isdigit()
     if board and not (known and platform == "esp32") and not board.link_is_up():
         ws.error = "the Wi-Fi is down"
         return -104
     if ws._addresses:
         return ws._addresses
+    host = host.decode()
     try:
         # the ESP32 lists IPv6 results without an address
         found = [info for info in usocket.getaddrinfo(host, port, 0, usocket.SOCK_STREAM) if info[4]]
@@ -52,7 +53,7 @@ def phase(ws, connection, load):
         return
     connection.doing = "time-out: DNS"
     board = load("board", True) if hasattr(machine, "Timer") else None  # a PC has none
-    found = _addresses(ws, board, connection.target[1].decode(), connection.target[2])
+    found = _addresses(ws, board, connection.target[1], connection.target[2])
     if isinstance(found, int):
         yield found
         return

@@ -41,24 +41,23 @@ class Connection:
         self.flags = 0  # and for what
         self.task = None  # the generator that goes on when the network moves
         self.ready = True  # there may be something to read
-        self.pending = True  # something is to be written; opening waits for room
-        self.held = False  # axTLS must read before it can write
-        self.budget = 0  # bytes that may be read in this poll()
+        self.waiting = True  # something is to be written; opening waits for room
+        self.locked = False  # axTLS must read before it can write
+        self.count = 0  # bytes that may be read in this poll()
         # Opening
         self.phase = "url"  # the next module that takes part in it
         self.doing = None  # in words, for a time-out
-        self.shaking = False  # hands, for TLS
         self.target = self.headers = None  # what one phase hands to the next
-        self.heard = False  # a byte has come
+        self.heard = False  # a byte has come; None while hands are shaken for TLS
         # Sending
-        self.buffer = self.scratch = None
-        self.room = 0  # payload bytes of one write
+        self.buffer = self.out_buf = None
+        self.maxsize = 0  # payload bytes of one write
         self.start = self.end = 0
         self.more = False  # a part of the frame is not in the buffer yet
         self.torn = False  # a part of it is out, or in TLS: the rest must follow, or nothing at all
         self.unsure = False  # a write has begun whose end is not known
         self.text = None  # of a message sent in fragments: its utf8() state, -1 for binary
-        self.pong = self.close = None  # payloads of control frames that wait
+        self.pong = self.close = None  # payloads of control frames that wait; of a Close also its code alone
         self.ping = False  # one is due
         self.ended = False  # nothing follows the Close frame (RFC 6455 5.5.1)
         # Silence
@@ -71,7 +70,7 @@ class Connection:
 
     def mask(self):
         """Return the flags to wait for, as things stand."""
-        if self.held or not self.pending:
+        if self.locked or not self.waiting:
             return _POLLIN | _POLLHUP
         if self.task is None:
             # what comes can wait: it is only to be thrown away, through the buffer that is to be written
@@ -96,47 +95,47 @@ class Connection:
         Returns their number, 0 or `None` for none. Asks for no more than that: after a reset lwIP
         loses what is there when more is asked for. Raises `EOFError` at the end, `OSError`, `ValueError`.
         """
-        if self.budget <= 0:
+        if self.count <= 0:
             return 0
-        n = min(n, self.budget)
+        n = min(n, self.count)
         if start:
             n = self.sock.readinto(memoryview(buffer)[start : start + n])
         else:
             n = self.sock.readinto(buffer, n)
         if n:
-            self.budget -= n + _READ_COST
+            self.count -= n + _READ_COST
         elif n is None:
             self.ready = False
         else:
             raise EOFError
         return n
 
-    def fill(self, first, view, done):
+    def fill(self, opcode, message, done):
         """Put the next part of a frame into the buffer, and return how many payload bytes it then holds or has held.
 
-        `first`: the frame's first byte; `view`: its payload, a memoryview; `done`: bytes of it that are out, 0 begins
-        the frame. Raises `MemoryError`, and nothing has happened.
+        `opcode`: the frame's first byte, FIN and opcode; `message`: its payload, a memoryview; `done`: bytes of it
+        that are out, 0 begins the frame. Raises `MemoryError`, and nothing has happened.
         """
-        n = len(view)
+        n = len(message)
         start = _BODY
         buffer = self.buffer
         if not done:
             key = urandom(4)
-            room = self.room if n > _SMALL else 0
+            room = self.maxsize if n > _SMALL else 0
             while room:
                 try:
                     buffer = bytearray(_BODY + min((n + _WIDTH - 1) // _WIDTH * _WIDTH if n > _WIDTH else n + 3, room))
                     break
                 except MemoryError:
                     room = _WIDTH if room > _WIDTH else 0
-            start = header(buffer, first, n, key)
+            start = header(buffer, opcode, n, key)
             self.buffer = buffer
         n = min(n - done, len(buffer) - _BODY)
         if n:
-            buffer[_BODY : _BODY + n] = view[done : done + n]
+            buffer[_BODY : _BODY + n] = message[done : done + n]
             mask(buffer, n)
         done += n
-        self.more = done < len(view)
+        self.more = done < len(message)
         self.start = start
         self.end = _BODY + n
         return done
@@ -160,7 +159,7 @@ class Connection:
                 self.start += n or 0
                 self.unsure = False
                 if n is None:
-                    self.pending = True
+                    self.waiting = True
                     return False
                 if self.sock is self.raw and ticks_diff(ticks_ms(), began) > _LWIP_WAITED_MS:
                     # lwIP had no memory: it waits 10 s, drops the data and says that it is out
@@ -168,21 +167,24 @@ class Connection:
             if self.more:
                 return True
             self.torn = False
-            self.buffer = self.scratch
+            self.buffer = self.out_buf
             if self.ended or not control:
                 break
             if self.pong is not None:
                 self.fill(_PONG, memoryview(self.pong), 0)
                 self.pong = None
             elif self.close is not None:
-                self.fill(_CLOSE, memoryview(self.close), 0)
+                close = self.close
+                if isinstance(close, int):
+                    close = bytes((close >> 8, close & 0xFF))
+                self.fill(_CLOSE, memoryview(close), 0)
                 self.ended = True
             elif self.ping:
                 self.fill(_PING, memoryview(b""), 0)
                 self.ping = False
             else:
                 break
-        self.pending = False
+        self.waiting = False
         return True
 
     def shut(self):

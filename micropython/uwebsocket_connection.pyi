@@ -9,18 +9,17 @@ class Connection:
     flags: int
     task: Iterator[Any] | None
     ready: bool
-    pending: bool
-    held: bool
-    budget: int
+    waiting: bool
+    locked: bool
+    count: int
     phase: str | None
     doing: str | None
-    shaking: bool
     target: Any
     headers: Any
-    heard: bool
+    heard: bool | None
     buffer: bytearray | None
-    scratch: bytearray | None
-    room: int
+    out_buf: bytearray | None
+    maxsize: int
     start: int
     end: int
     more: bool
@@ -28,7 +27,7 @@ class Connection:
     unsure: bool
     text: int | None
     pong: bytearray | None
-    close: bytes | bytearray | None
+    close: bytes | bytearray | int | None
     ping: bool
     ended: bool
     got_ms: int | None
@@ -41,6 +40,6 @@ class Connection:
     def mask(self) -> int: ...
     def wait(self, flags: int, timeout_ms: int) -> None: ...
     def read(self, buffer: bytearray, start: int, n: int) -> int | None: ...
-    def fill(self, first: int, view: memoryview, done: int) -> int: ...
+    def fill(self, opcode: int, message: memoryview, done: int) -> int: ...
     def flush(self, control: bool) -> bool: ...
     def shut(self) -> None: ...

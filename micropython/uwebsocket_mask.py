@@ -9,13 +9,13 @@ import micropython
 
 
 @micropython.viper
-def mask(scratch: ptr8, n: int):  # noqa: F821
-    """Mask the `n` bytes from byte 16 of `scratch`, in place; the key is in bytes 12 to 15.
+def mask(buffer: ptr8, n: int):  # noqa: F821
+    """Mask the `n` bytes from byte 16 of `buffer`, in place; the key is in bytes 12 to 15.
 
     Up to 3 bytes after them are changed too. It works on the scratch buffer alone, in whole words: a payload
     may lie in the flash of an ESP8266, which traps on any load of less than an aligned word.
     """
-    words = ptr32(scratch)  # noqa: F821
+    words = ptr32(buffer)  # noqa: F821
     key = words[3]
     i = 4
     n = (n + 19) >> 2

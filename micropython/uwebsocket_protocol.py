@@ -44,8 +44,8 @@ try:
     from uwebsocket_mask import mask
 except Exception:  # absent, no room for it, made for another chip, or no machine code here
 
-    def mask(scratch, n):
-        """Mask the `n` bytes from byte 16 of `scratch`, in place (RFC 6455 5.3); the key is in bytes 12 to 15.
+    def mask(buffer, n):
+        """Mask the `n` bytes from byte 16 of `buffer`, in place (RFC 6455 5.3); the key is in bytes 12 to 15.
 
         Whole integers are many times as fast as a loop over bytes, and need 4 bytes of heap a byte; without
         that memory the loop does it. What follows up to a multiple of 4, in more than 484 bytes up to a multiple of
@@ -54,39 +54,39 @@ except Exception:  # absent, no room for it, made for another chip, or no machin
         i = _BODY
         n += i
         try:
-            view = memoryview(scratch)
+            view = memoryview(buffer)
             width = min(n - i + 3 & ~3, _WIDTH)
             key = int.from_bytes(bytes(view[12:_BODY]) * (width >> 2), "little")
             while i < n:
-                scratch[i : i + width] = (int.from_bytes(view[i : i + width], "little") ^ key).to_bytes(width, "little")
+                buffer[i : i + width] = (int.from_bytes(view[i : i + width], "little") ^ key).to_bytes(width, "little")
                 i += width
         except MemoryError:
             pass
         while i < n:
-            scratch[i] ^= scratch[12 + (i & 3)]
+            buffer[i] ^= buffer[12 + (i & 3)]
             i += 1
 
 
-def header(scratch, first, n, key):
-    """Write a frame header so that it ends at byte 16 of `scratch` (RFC 6455 5.2).
+def header(buffer, opcode, n, key):
+    """Write a frame header so that it ends at byte 16 of `buffer` (RFC 6455 5.2).
 
-    `first`: FIN, RSV and opcode; `n`: payload length in bytes; `key`: 4 bytes.
+    `opcode`: with FIN and RSV, the first byte; `n`: payload length in bytes; `key`: 4 bytes.
     Returns where the header begins.
     """
     for i in range(4):  # a slice assignment takes heap up to MicroPython 1.25
-        scratch[12 + i] = key[i]
+        buffer[12 + i] = key[i]
     if n < _LENGTH16:
         start = 10
-        scratch[11] = _MASKED | n
+        buffer[11] = _MASKED | n
     else:
         start = 8 if n < 65536 else 2
-        scratch[start + 1] = _MASKED | (_LENGTH16 if n < 65536 else _LENGTH64)
+        buffer[start + 1] = _MASKED | (_LENGTH16 if n < 65536 else _LENGTH64)
         i = 12
         while i > start + 2:
             i -= 1
-            scratch[i] = n & 0xFF
+            buffer[i] = n & 0xFF
             n >>= 8
-    scratch[start] = first
+    buffer[start] = opcode
     return start
 
 
@@ -155,14 +155,14 @@ def _text(message, state, start):
     return text
 
 
-def _close_status(payload):
+def _close_status(data):
     # The status that the payload of a Close frame leads to, 0 for a good one (RFC 6455 7.4).
-    n = len(payload)
+    n = len(data)
     if n:
-        n = 0 if n == 1 else payload[0] << 8 | payload[1]
+        n = 0 if n == 1 else data[0] << 8 | data[1]
         if not (1000 <= n < 1004 or 1006 < n < 1015 or 2999 < n < 5000):
             return -202
-    return -207 if utf8(payload, 2, len(payload), 0) else 0
+    return -207 if utf8(data, 2, len(data), 0) else 0
 
 
 def receiver(read, handlers, max_message):

@@ -91,7 +91,9 @@ def reply(readline, accept, protocols, ws, wanted=False, agree=None):
             if upgrade and connection and accepted:
                 ws.protocol = chosen
                 return
-            ws.error = "no header " + ("Sec-WebSocket-Accept" if upgrade and connection else "Upgrade, Connection")
+            ws.error = "missing header: " + (
+                "Sec-WebSocket-Accept" if upgrade and connection else "Upgrade, Connection"
+            )
             code = -7
             break
         else:
@@ -162,7 +164,7 @@ def phase(ws, connection, load):
         segment = _PLENTY
     elif platform == "esp32":
         segment = _RECORD
-    connection.room = segment
+    connection.maxsize = segment
     gc.collect()
-    connection.buffer = connection.scratch = bytearray(_SCRATCH)
+    connection.buffer = connection.out_buf = bytearray(_SCRATCH)
     connection.got_ms = connection.sent_ms = connection.opened_ms = ticks_ms()

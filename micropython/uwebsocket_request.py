@@ -82,8 +82,11 @@ def request(url, target, headers, protocols, key):
             yield value
             yield b"\r\n"
     if protocols:
-        yield b"Sec-WebSocket-Protocol: "
-        yield ", ".join(protocols)
+        separator = b"Sec-WebSocket-Protocol: "
+        for name in protocols:
+            yield separator
+            yield name
+            separator = b", "
         yield b"\r\n"
     yield b"\r\n"
 
@@ -97,8 +100,7 @@ def _write(connection, buffer, n):
             raise OSError(ECONNRESET, "")  # how axTLS tells it
         if k:
             start += k
-            if connection.shaking:
-                connection.shaking = False
+            if connection.heard is None:
                 connection.heard = True
                 connection.doing = "time-out: request"
         else:
@@ -112,7 +114,7 @@ def phase(ws, connection, load):
     are offered, and the function that judges its Sec-WebSocket-Extensions, `None` without an offer. Raises `OSError`
     of the network, `ValueError` of TLS.
     """
-    if not connection.shaking:
+    if connection.heard is not None:
         connection.doing = "time-out: request"
     headers = connection.headers
     protocols = offers(headers, ws._options[_PROTOCOLS])
@@ -147,7 +149,7 @@ def phase(ws, connection, load):
     connection.target = key, protocols, agree
     connection.phase = "reply"
     connection.doing = "time-out: reply"
-    connection.pending = False
+    connection.waiting = False
     if connection.pollable is not connection.raw:
         # While hands are shaken the SSLSocket knows which way it waits. Afterwards TCP itself is asked, which wakes at
         # once: what mbedTLS has decrypted is never left, for the client reads until there is nothing.

@@ -80,7 +80,7 @@ def phase(ws, connection, load):
     gc.collect()
     connection.phase = "request"
     connection.doing = "time-out: TLS"
-    connection.shaking = True
+    connection.heard = None
     tls = library()
     config = ws._options[_TLS] or {}
     verify = config.get("verify", "ca" in config)

@@ -30,9 +30,9 @@ def _connection(takes=(), tls=False):
     connection.raw = connection.sock = _Socket(takes)
     if tls:
         connection.raw = _Socket()
-    connection.buffer = connection.scratch = bytearray(144)
-    connection.room = 968
-    connection.pending = False
+    connection.buffer = connection.out_buf = bytearray(144)
+    connection.maxsize = 968
+    connection.waiting = False
     return connection
 
 
@@ -63,7 +63,7 @@ def test_frame_written_in_any_steps_arrives_whole(size, takes):
     connection = _connection(takes)
     _send(connection, payload)
     assert _frames(connection) == [(wire.BINARY, payload)]
-    assert connection.buffer is connection.scratch and not connection.torn
+    assert connection.buffer is connection.out_buf and not connection.torn
 
 
 @pytest.mark.parametrize("close", [b"", b"\x03\xe8"], ids=["empty", "code"])
@@ -74,7 +74,7 @@ def test_control_frames_that_wait_go_out_pong_first_and_nothing_after_the_close(
     assert _frames(connection) == [(wire.PONG, b""), (wire.CLOSE, close)]
     connection.pong = b"late"
     assert connection.flush(True)
-    assert len(_frames(connection)) == 2 and connection.ended and not connection.pending
+    assert len(_frames(connection)) == 2 and connection.ended and not connection.waiting
 
 
 def test_control_frames_wait_while_a_message_is_under_way():
@@ -97,7 +97,7 @@ def test_write_without_room_shows_whether_a_part_of_the_frame_is_out(takes, tls,
     connection.more = True
     connection.fill(_BINARY, memoryview(b"abc"), 0)
     assert not connection.flush(False)
-    assert (connection.torn, connection.unsure, connection.pending) == (torn, False, True)
+    assert (connection.torn, connection.unsure, connection.waiting) == (torn, False, True)
     assert connection.flush(False)
     assert _frames(connection) == [(wire.BINARY, b"abc")]
 
@@ -126,7 +126,7 @@ def test_write_of_a_dead_session_raises_a_reset():
 )  # fmt: skip
 def test_mask_is_made_of_what_is_waited_for(pending, held, task, flags):
     connection = _connection()
-    connection.pending, connection.held, connection.task = pending, held, task
+    connection.waiting, connection.locked, connection.task = pending, held, task
     assert connection.mask() == flags | _HUP
 
 

@@ -17,8 +17,8 @@ class Wire:
     """The client, its connection and its socket, as far as sending the request goes: takes `most` bytes at once."""
 
     pollable = raw = doing = None
-    shaking = False
-    pending = True
+    heard = False
+    waiting = True
 
     def __init__(self, url, target, headers, protocols, most):
         self.sock = self
@@ -56,7 +56,7 @@ def requested(url, headers, protocols, key, most=None):
                 return "yields", said
     finally:
         uwebsocket_request.urandom = urandom
-    if wire.pending or wire.headers is not None or wire.phase != "reply":
+    if wire.waiting or wire.headers is not None or wire.phase != "reply":
         raise ValueError("the request is out, and the connection does not show it")
     return wire.sent, wire.target[0], wire.target[1]
 
