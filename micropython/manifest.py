@@ -5,10 +5,10 @@
 
 Frozen code runs from flash and takes next to no heap. `masker=False` leaves the machine code out, for a build
 that has no instruction set to compile it for (the unix port names none by itself); `asyncio=True` adds the front-end
-for asyncio.
+for asyncio, `deflate=True` compression.
 """
 
-options.defaults(masker=True, asyncio=False)
+options.defaults(masker=True, asyncio=False, deflate=False)
 
 for name in (
     "uwebsocket_axtls.py",
@@ -29,3 +29,5 @@ if options.masker:
     module("uwebsocket_mask.py", opt=3)
 if options.asyncio:
     module("uwebsocket_asyncio.py", opt=3)
+if options.deflate:
+    module("uwebsocket_deflate.py", opt=3)

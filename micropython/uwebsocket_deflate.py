@@ -156,7 +156,7 @@ class Deflate:
         Raises `MemoryError` where there is no memory or a message exceeds `max_message`; the status is then noted.
         """
         connection = self.connection
-        if buffer is connection.scratch:  # to be thrown away
+        if buffer is connection.out_buf:  # to be thrown away
             return self.read_raw(buffer, start, n)
         if self.risk:
             self.risk = False
@@ -173,7 +173,7 @@ class Deflate:
                     connection.close = _TOO_BIG
                 return n
             if self.inflater is not None:
-                if connection.budget <= 0:
+                if connection.count <= 0:
                     return 0
                 self._unfold()
             elif not self.rest:
@@ -310,7 +310,7 @@ class Deflate:
             return
         except MemoryError:
             self._fail(-13)
-        self.connection.budget -= n
+        self.connection.count -= n
         self.total += n
         if not self.pieces and self.most is not None and self.total > self.most:
             self._fail(-8)

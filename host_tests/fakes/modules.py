@@ -12,7 +12,19 @@ import mp_runtime
 from fakes import sockets, tls
 from fakes.profiles import EXPORTED
 
-_PASSED_ON = ("array", "binascii", "collections", "deflate", "hashlib", "json", "math", "random", "re", "struct", "uctypes")
+_PASSED_ON = (
+    "array",
+    "binascii",
+    "collections",
+    "deflate",
+    "hashlib",
+    "json",
+    "math",
+    "random",
+    "re",
+    "struct",
+    "uctypes",
+)
 _SYNONYMS = ("binascii", "collections", "errno", "hashlib", "io", "json", "os", "random", "re", "struct", "sys")
 _TLS_NAMES = ("tls", "ssl")
 

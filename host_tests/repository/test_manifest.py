@@ -33,6 +33,7 @@ _CASES = {
     "by-itself": ({}, [compiler.MASKER]),
     "without-masker": ({"masker": False}, []),
     "with-asyncio": ({"masker": False, "asyncio": True}, [compiler.EXTRAS["asyncio"]]),
+    "with-deflate": ({"masker": False, "deflate": True}, [compiler.EXTRAS["deflate"]]),
 }
 
 

@@ -10,7 +10,7 @@ from common import rigs
 
 MASKER = "uwebsocket_mask.py"
 # What a board gets only when it is asked for, by the name that asks
-EXTRAS = {"asyncio": "uwebsocket_asyncio.py"}
+EXTRAS = {"asyncio": "uwebsocket_asyncio.py", "deflate": "uwebsocket_deflate.py"}
 NOT_COMPILED = ("manifest.py", MASKER, *EXTRAS.values())
 ARCHITECTURES = (
     "x86", "x64", "xtensa", "xtensawin", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "rv32imc",

@@ -33,6 +33,8 @@ DEFAULT = "ESP8266_GENERIC"
 CHIP = virtual_esp8266.VirtualESP8266.rig
 VARIANTS = virtual_esp8266.build.VARIANTS  # of its firmware
 
+# What the heap of an ESP32 grows to when it is needed (MicroPython 1.21 and later); here it cannot grow.
+_GROWN_KIB = 109
 SCALE = {"micropython32": 1, "micropython64": 2}  # 64-bit objects take twice the room
 _RESET = b"\r\nrst:0xc (SW_CPU_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)\r\n"
 _SOFT_RESET = b"MPY: soft reboot\r\n"
@@ -210,7 +212,8 @@ class VirtualBoard:
         self.starts_connected = wifi
         self.rig = rig or rigs.nearest_to_a_board()
         self.modules = _modules()
-        self.heap_kib = boards.load(name).heap_kib * SCALE[self.rig]
+        data = boards.load(name)
+        self.heap_kib = (_GROWN_KIB if data.platform == "esp32" else data.heap_kib) * SCALE[self.rig]
         self.heap = self.heap_kib * 1024 + _own_heap(self.rig, self.modules)
         self.port = None
         self._boot_loop = boot_loop
