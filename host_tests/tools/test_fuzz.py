@@ -76,8 +76,12 @@ def _forgetful_reply(readline, accept, protocols, ws, wanted):
     yield -17
 
 
-def _request_with_a_line(url, *_):
-    return b"GET / HTTP/1.1\r\nX: y\r\n\r\n", b"", []
+_requested = handshake_player.requested
+
+
+def _request_with_a_line(url, *more):
+    text, *rest = _requested(url, *more)
+    return text.replace(b"Host: h\r\n", b"Host: h\r\nX: y\r\n"), *rest
 
 
 def _url_with_another_host(url):

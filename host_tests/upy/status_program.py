@@ -165,6 +165,7 @@ def main(batch):
         if job["first"]:
             print(json.dumps(player.play(job)))
     player.play(jobs[0])
+    player.ws.close(4000)  # loads what only rare arguments need, and what plain modules keep from then on
     before = in_use()
     for job in jobs:
         print(json.dumps(player.play(job)))
