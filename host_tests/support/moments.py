@@ -28,14 +28,19 @@ _ALLOCATING = (
     "BUILD_TUPLE", "BUILD_LIST", "BUILD_MAP", "BUILD_CONST_KEY_MAP", "BUILD_SLICE", "BUILD_STRING", "LIST_EXTEND",
     "MAKE_FUNCTION", "IMPORT_NAME", "LIST_TO_TUPLE", "FORMAT_VALUE", "CALL_FUNCTION_EX",
 )  # fmt: skip
-# Functions that make an object, by name
+# Functions and methods that make an object, by name
 _MAKERS = {
-    "bytearray", "bytes", "memoryview", "str", "tuple", "list", "dict", "urandom", "encode", "decode", "from_bytes",
-    "to_bytes", "read", "recv", "readline", "socket", "getaddrinfo", "poll", "register", "split", "strip", "lower",
-    "join", "format", "replace", "partition", "extend", "append", "items", "__import__", "b2a_base64", "a2b_base64",
-    "sha1", "digest", "SSLContext", "wrap_socket", "Timer", "WLAN", "OSError", "ValueError", "TypeError", "EOFError",
-    "RuntimeError", "schedule", "sendto", "stat",
+    "bytearray", "bytes", "memoryview", "str", "tuple", "list", "dict", "urandom", "OSError", "ValueError", "TypeError",
+    "EOFError", "RuntimeError", "__import__",
 }  # fmt: skip
+_MAKING_METHODS = {
+    "encode", "decode", "from_bytes", "to_bytes", "socket", "getaddrinfo", "poll", "register", "split", "strip",
+    "lower", "join", "format", "replace", "partition", "extend", "append", "items", "b2a_base64", "a2b_base64", "sha1",
+    "digest", "SSLContext", "wrap_socket", "Timer", "WLAN", "stat",
+}  # fmt: skip
+_READING_METHODS = {"read", "recv", "readline"}  # with a size alone: they return what they have made
+# So many attributes a MicroPython object holds before it needs a larger table (py/map.c)
+_FULL = (0, 2, 4, 6, 8, 10, 12, 17, 23, 29, 37, 47)
 
 
 @dataclass(frozen=True)
@@ -75,11 +80,14 @@ def _callbacks(code):
 
 @functools.cache
 def _syntax(path):
-    """Return the nodes of a source file by their place, and the names of its generator functions."""
-    nodes, generators, functions, yields = {}, set(), [], []
+    """Return the nodes of a source file by their place, the names of its generator functions and of its constants."""
+    nodes, generators, constants, functions, yields = {}, set(), set(), [], []
     for node in ast.walk(ast.parse(Path(path).read_text())):
-        if isinstance(node, (ast.Call, ast.BinOp, ast.AugAssign, ast.Attribute)):
+        if isinstance(node, (ast.Call, ast.BinOp, ast.AugAssign, ast.Attribute, ast.Tuple)):
             nodes[type(node), node.lineno, node.col_offset, node.end_lineno, node.end_col_offset] = node
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+            if getattr(node.value.func, "id", None) == "const":
+                constants.update(target.id for target in node.targets)
         if isinstance(node, (ast.Yield, ast.YieldFrom)):
             yields.append(node.lineno)
         if isinstance(node, ast.FunctionDef):
@@ -87,7 +95,7 @@ def _syntax(path):
     for node in functions:
         if any(node.lineno <= line <= node.end_lineno for line in yields):
             generators.add(node.name)
-    return nodes, generators
+    return nodes, generators, constants
 
 
 def _is_text(node):
@@ -110,7 +118,25 @@ def _attribute(node, condition):
 
 
 def _is_new(found, name):
-    return name not in getattr(found, "__dict__", {name: None})
+    attributes = getattr(found, "__dict__", None)
+    return attributes is not None and name not in attributes and len(attributes) in _FULL
+
+
+def _is_constant(node, constants):
+    """Tell whether a tuple holds nothing but what const() has named."""
+    if node is None:
+        return False
+    return all(isinstance(one, ast.Constant) or getattr(one, "id", None) in constants for one in node.elts)
+
+
+def _makes(node, generators):
+    """Tell whether a call makes an object."""
+    if isinstance(node.func, ast.Name):
+        return node.func.id in _MAKERS or node.func.id in generators
+    name = getattr(node.func, "attr", None)
+    if name in _READING_METHODS:
+        return len(node.args) < 2
+    return name in _MAKING_METHODS or name in generators
 
 
 def _is_bound(found, name):
@@ -119,15 +145,16 @@ def _is_bound(found, name):
 
 @functools.cache
 def _allocations(code):
-    nodes, generators = _syntax(code.co_filename)
+    nodes, generators, constants = _syntax(code.co_filename)
     found = {}
     for one in dis.get_instructions(code):
         place = one.positions.lineno, one.positions.col_offset, one.positions.end_lineno, one.positions.end_col_offset
+        if one.opname == "BUILD_TUPLE" and _is_constant(nodes.get((ast.Tuple, *place)), constants):
+            continue  # made by the compiler
         if one.opname in _ALLOCATING:
             found[one.offset] = None
         elif one.opname == "CALL" and (node := nodes.get((ast.Call, *place))):
-            name = getattr(node.func, "id", None) or getattr(node.func, "attr", None)
-            if name in _MAKERS or name in generators:
+            if _makes(node, generators):
                 found[one.offset] = None
         elif one.opname == "BINARY_OP":
             node = nodes.get((ast.BinOp, *place)) or nodes.get((ast.AugAssign, *place))

@@ -107,15 +107,12 @@ class Side:
         outcome = "sent"
         try:
             call()
-        except OSError as error:
-            outcome = error
-            return error
-        except ValueError as error:
-            outcome = error
-            return error
-        except BaseException as error:
+        except (OSError, ValueError) as error:
+            outcome = noted(error)
+            return outcome
+        except BaseException:
             outcome = "interrupted"
-            raise error
+            raise
         finally:
             if message:
                 message.outcome = outcome
@@ -256,7 +253,7 @@ class Run:
             try:
                 return scene.operate(self)
             except (Exception, KeyboardInterrupt) as error:
-                return error
+                return noted(error)
             except (fakes.BoardCrash, fakes.Stuck) as crash:
                 self.problem(repr(crash))
                 self.board.forgive()
@@ -395,10 +392,17 @@ class Run:
                 self.problem(f"{side.name}: a message of {len(frame[1])} bytes is lost, though its send() returned")
 
 
+def noted(error):
+    """Return an error without its traceback, which would keep the frames that it names, and their views of buffers."""
+    places = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(str(DEVICE))]
+    if places:
+        error.place = f" at {Path(places[-1].filename).name}:{places[-1].lineno}"
+    return error.with_traceback(None)
+
+
 def shown(error):
     """Return an error with where in the device code it was raised, for the text of a problem."""
-    places = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(str(DEVICE))]
-    return f"{error!r} at {Path(places[-1].filename).name}:{places[-1].lineno}" if places else repr(error)
+    return repr(error) + getattr(noted(error), "place", "")
 
 
 def _frames(data):

@@ -75,7 +75,7 @@ def doubled_close(base, run):
 
 def wrong_status(base, run):
     """A connection that the server has ended is told as one that lacked memory."""
-    return _telling(base, lambda handler, ws, status: handler(ws, -101 if status == -99 else status))
+    return _telling(base, lambda handler, ws, status: handler(ws, -101 if status in (-6, -99) else status))
 
 
 def nested_poll_raises(base, run):
