@@ -345,13 +345,15 @@ def test_waits_for_after_the_background_handled_something_is_at_once(firmware):
 
 
 @each(TIMED)
-def test_close_in_the_background_is_news_as_well(firmware):
+@pytest.mark.parametrize("what", ["reset", "unknown name"])
+def test_close_in_the_background_is_news_as_well(firmware, what):
     with Session(firmware, {"background": True, "reconnect": True, "reconnect_min_ms": 5000}) as session:
-        session.ws.connect(URL)
+        session.ws.connect(URL if what == "reset" else "ws://nowhere.example/")
         session.board.run_background(1000)
-        session.server.peers[-1].reset()
-        session.board.run_background(300)
-        assert session.statuses == [-109]
+        if what == "reset":
+            session.server.peers[-1].reset()
+            session.board.run_background(300)
+        assert session.statuses == [-109 if what == "reset" else -5]
         began = session.board.clock.now
         session.ws.poll(1000)
         assert session.board.clock.now == began
