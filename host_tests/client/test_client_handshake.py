@@ -174,6 +174,33 @@ def test_close_in_a_header_handler_ends_the_attempt_with_0(firmware, status):
         assert [event[0] for event in session.events] == ["header", "close"]
 
 
+@each()
+@pytest.mark.parametrize("status", [101, 301])
+def test_call_in_a_header_handler_does_what_the_state_allows(firmware, status):
+    with Session(firmware, {"close_timeout_ms": 500}, upgrade=False) as session:
+        numbers = []
+
+        def call(ws, name, value):
+            for method, argument in ((ws.send, "x"), (ws.connect, URL)):
+                with pytest.raises(OSError) as caught:
+                    method(argument)
+                numbers.append(caught.value.errno)
+            ws.config({"ping_interval_ms": 1000})
+            ws.on("header", None)
+
+        session.ws.on("header", call)
+        peer = session.ask()
+        if status == 101:
+            peer.upgrade([("X", "y")])
+            session.until(lambda: session.ws.connected)
+            peer.frame(wire.TEXT, "works")
+            session.until(lambda: session.messages)
+        else:
+            peer.send(b"HTTP/1.1 301 Moved\r\nLocation: /\r\nX: y\r\n\r\n")
+            assert session.finish() == -17
+        assert numbers == [session.number("ENOTCONN"), session.number("EALREADY")]
+
+
 @each(FIRMWARE)
 @pytest.mark.parametrize("status", [101, 301])
 def test_exception_in_a_header_handler_comes_out_and_the_rest_is_read(firmware, status):

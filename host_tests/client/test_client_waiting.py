@@ -2,8 +2,10 @@
 
 import pytest
 
+from fakes import Tls
 from servers import wire
 from support.client_session import FIRMWARE, HOST, PORT, URL, Session, each
+from support.tls_session import AXTLS, MBEDTLS, TlsSession
 
 POLLIN, POLLOUT = 1, 4
 OPTIONS = {"ping_interval_ms": 3000, "close_timeout_ms": 700, "connect_timeout_ms": 5000}
@@ -223,6 +225,40 @@ def test_front_end_on_waits_for_and_poll_0_alone_neither_sleeps_over_anything_no
         assert session.ws.waits_for() == (None, 0, -1)
 
 
+@each([*AXTLS, *MBEDTLS])
+@pytest.mark.parametrize("record", [7, 300, 5000])
+def test_front_end_over_tls_sleeps_over_nothing_that_was_decrypted_already(firmware, record):
+    with TlsSession(firmware, OPTIONS, script=Tls(record=record)) as session:
+        session.connect()
+        front_end(session, lambda: session.ws.connected)
+        peer = session.server.peers[-1]
+        message = bytes(range(200))
+        for turn in range(20):
+            peer.send(b"".join(wire.frame(wire.BINARY, message) for _ in range(turn % 5 + 1)))
+            expected = len(session.messages) + turn % 5 + 1
+            began = session.board.clock.now
+            front_end(session, lambda expected=expected: len(session.messages) >= expected)
+            assert session.board.clock.now - began < 200
+            session.ws.send(message)
+        assert session.messages == [message] * 60
+        session.ws.close()
+        peer.fin(after_ms=50)
+        front_end(session, lambda: session.statuses)
+        assert session.statuses == [0]
+
+
+@each(FIRMWARE)
+def test_front_end_sleeps_over_nothing_that_one_poll_left_to_the_next(firmware):
+    with Session(firmware, OPTIONS) as session:
+        session.connect()
+        front_end(session, lambda: session.ws.connected)
+        peer = session.server.peers[-1]
+        peer.send(b"".join(wire.frame(wire.BINARY, bytes(1000)) for _ in range(100)))
+        began = session.board.clock.now
+        front_end(session, lambda: len(session.messages) == 100)
+        assert session.board.clock.now - began < 2000
+
+
 # poll(-1)
 
 HAPPENINGS = {
@@ -345,13 +381,15 @@ def test_waits_for_after_the_background_handled_something_is_at_once(firmware):
 
 
 @each(TIMED)
-def test_close_in_the_background_is_news_as_well(firmware):
+@pytest.mark.parametrize("what", ["reset", "unknown name"])
+def test_close_in_the_background_is_news_as_well(firmware, what):
     with Session(firmware, {"background": True, "reconnect": True, "reconnect_min_ms": 5000}) as session:
-        session.ws.connect(URL)
+        session.ws.connect(URL if what == "reset" else "ws://nowhere.example/")
         session.board.run_background(1000)
-        session.server.peers[-1].reset()
-        session.board.run_background(300)
-        assert session.statuses == [-109]
+        if what == "reset":
+            session.server.peers[-1].reset()
+            session.board.run_background(300)
+        assert session.statuses == [-109 if what == "reset" else -5]
         began = session.board.clock.now
         session.ws.poll(1000)
         assert session.board.clock.now == began

@@ -56,13 +56,13 @@ connect(ECHO)
 echo(bytes(10))
 echo(bytes(2000))
 before = kept()
-ws.send(bytes(6000))
+ws.send(bytes(3000))
 while got < 3 and ws.poll(1000):
     pass
 ws.poll(50)
 tell("after-a-large-send", kept() - before)
-ws.send(bytes(3000), None, False)
-ws.send(bytes(3000), 0, False)
+ws.send(bytes(1500), None, False)
+ws.send(bytes(1500), 0, False)
 tell("between-fragments", kept() - before)
 ws.send(b"", 0)
 while got < 4 and ws.poll(1000):
