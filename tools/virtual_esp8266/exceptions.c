@@ -1,11 +1,15 @@
 // Faults: the message that the SDK prints, and the reset after it. Part of uwebsocket; MIT licence.
 //
-// Stands for the SDK's handler of fatal exceptions: same first two lines. Differs: a third line has the return address and
-// what on the stack looks like one, for tools/common/virtual_esp8266.py, which gives all of them their names.
+// Stands for the SDK's handler of fatal exceptions: same first two lines. Differs: a third line has the return address
+// and what on the stack looks like one, for tools/common/virtual_esp8266.py, which gives all of them their names.
 
 #include "py/mphal.h"
 #include "py/mpprint.h"
 #include "chip.h"
+
+#define STACK_WORDS 4096
+#define PROGRAM 0x40209000
+#define CALLERS 12 // at most
 
 extern uint8_t _program_end, _stack_top;
 static bool in_fault;
@@ -40,12 +44,14 @@ void chip_fatal(uint32_t cause, uint32_t excvaddr, uint32_t depc, uint32_t retur
         in_fault = true;
         cause = cause_on_chip(cause);
         mp_printf(&mp_debug_print, "\nFatal exception %u(%s):\n", (unsigned)cause, name_of(cause));
-        mp_printf(&mp_debug_print, "epc1=0x%08x, epc2=0x%08x, epc3=0x%08x, excvaddr=0x%08x, depc=0x%08x\n", (unsigned)READ_SPECIAL(epc1),
-            (unsigned)READ_SPECIAL(epc2), (unsigned)READ_SPECIAL(epc3), (unsigned)excvaddr, (unsigned)depc);
+        mp_printf(&mp_debug_print, "epc1=0x%08x, epc2=0x%08x, epc3=0x%08x, excvaddr=0x%08x, depc=0x%08x\n",
+            (unsigned)READ_SPECIAL(epc1), (unsigned)READ_SPECIAL(epc2), (unsigned)READ_SPECIAL(epc3),
+            (unsigned)excvaddr, (unsigned)depc);
         mp_printf(&mp_debug_print, "called from 0x%08x", (unsigned)return_address);
+        uint32_t *top = (uint32_t *)&_stack_top;
         int found = 0;
-        for (uint32_t *word = stack; word >= (uint32_t *)0x3fffc000 && word < (uint32_t *)&_stack_top && found < 12; word++) {
-            if (*word > 0x40209000 && *word < (uint32_t)&_program_end) {
+        for (uint32_t *word = stack; word >= top - STACK_WORDS && word < top && found < CALLERS; word++) {
+            if (*word > PROGRAM && *word < (uint32_t)&_program_end) {
                 mp_printf(&mp_debug_print, " 0x%08x", (unsigned)*word);
                 found++;
             }

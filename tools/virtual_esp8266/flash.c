@@ -1,11 +1,12 @@
 // The flash chip: 4 MB in a file of this computer. Part of uwebsocket; MIT licence.
 //
-// Stands for the SPI flash and the SDK's functions for it: a write only clears bits, an erase sets a sector of 4 KiB, and the
-// first MB can be read as memory (here a copy: of what lies behind the firmware, the ROMFS partition and native code). Differs:
-// the firmware itself is not in the file, a byte of mapped flash can be loaded alone, nothing takes time.
+// Stands for the SPI flash and the SDK's functions for it: a write only clears bits, an erase sets a sector of 4 KiB,
+// and the first MB can be read as memory (here a copy: of what lies behind the firmware, the ROMFS partition and native
+// code). Differs: the firmware itself is not in the file, a byte of mapped flash can be loaded alone, nothing takes
+// time.
 //
-// The file of option `power` has two words: how many writes and erases there were, and the number of the one in whose middle
-// the power fails (0: never). So a test can cut the power at each of them.
+// The file of option `power` has two words: how many writes and erases there were, and the number of the one in whose
+// middle the power fails (0: never). So a test can cut the power at each of them.
 
 #include <string.h>
 

@@ -1,13 +1,16 @@
 // Calls to this computer: QEMU's semihosting. Part of uwebsocket; MIT licence.
 //
-// Stands for nothing on the chip. Through it the flash is a file, random numbers are this computer's, and the options of
-// tools/common/virtual_esp8266.py arrive: -semihosting-config arg=lx,arg=name=value,...
+// Stands for nothing on the chip. Through it the flash is a file, random numbers are this computer's, and the options
+// of tools/common/virtual_esp8266.py arrive: -semihosting-config arg=lx,arg=name=value,...
 
 #include <string.h>
 
 #include "chip.h"
 
-enum { SYS_EXIT = 1, SYS_READ = 3, SYS_WRITE = 4, SYS_OPEN = 5, SYS_LSEEK = 19, SYS_ARGC = 1000, SYS_ARGV_SIZE, SYS_ARGV };
+enum {
+    SYS_EXIT = 1, SYS_READ = 3, SYS_WRITE = 4, SYS_OPEN = 5, SYS_LSEEK = 19,
+    SYS_ARGC = 1000, SYS_ARGV_SIZE = 1001, SYS_ARGV = 1002,
+};
 
 static int call(int number, uint32_t first, uint32_t second, uint32_t third) {
     register uint32_t a2 __asm__("a2") = number;

@@ -1,4 +1,5 @@
-// MicroPython's configuration: that of ports/esp8266, and what the virtual chip changes. Part of uwebsocket; MIT licence.
+// MicroPython's configuration: that of ports/esp8266, and what the virtual chip changes. Part of uwebsocket; MIT
+// licence.
 
 #ifndef VIRTUAL_ESP8266_MPCONFIGPORT_H
 #define VIRTUAL_ESP8266_MPCONFIGPORT_H

@@ -1,8 +1,9 @@
 // The network interface: QEMU's open_eth under lwIP, in place of the radio. Part of uwebsocket; MIT licence.
 //
-// Stands for the SDK's Wi-Fi driver below TCP/IP. Behind the card is QEMU's user network: it answers as gateway 10.0.2.2, which
-// is this computer, passes 127.0.0.1 on to this computer's own, and is the name server 10.0.2.3. Differs: frames take no time
-// and none is lost, unless the option `loss` (so many of 1000 frames, each way) or QEMU's filters say so.
+// Stands for the SDK's Wi-Fi driver below TCP/IP. Behind the card is QEMU's user network: it answers as gateway
+// 10.0.2.2, which is this computer, passes 127.0.0.1 on to this computer's own, and is the name server 10.0.2.3.
+// Differs: frames take no time and none is lost, unless the option `loss` (so many of 1000 frames, each way) or QEMU's
+// filters say so.
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 // GPIO and PWM: registers without pins. Part of uwebsocket; MIT licence.
 //
-// Stands for the chip's GPIO block and the port's esppwm.c. What is written to an output is read back from it; an input is 0.
-// Differs: no pin, no interrupt from one, no pulse.
+// Stands for the chip's GPIO block and the port's esppwm.c. What is written to an output is read back from it; an input
+// is 0. Differs: no pin, no interrupt from one, no pulse.
 
 #include "chip.h"
 #include "esppwm.h"

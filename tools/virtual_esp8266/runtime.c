@@ -1,7 +1,7 @@
 // Arithmetic that the chip has in ROM and the compiler's library for it lacks. Part of uwebsocket; MIT licence.
 //
-// Stands for functions of the chip's ROM; their names and contracts are those of libgcc. Floats are IEEE 754 single precision,
-// rounded to nearest, ties to even. What is here is complete for what MicroPython links.
+// Stands for functions of the chip's ROM; their names and contracts are those of libgcc. Floats are IEEE 754 single
+// precision, rounded to nearest, ties to even. What is here is complete for what MicroPython links.
 
 #include <stdint.h>
 
@@ -27,7 +27,8 @@ uint32_t __umodsi3(uint32_t dividend, uint32_t divisor) {
 }
 
 int32_t __divsi3(int32_t dividend, int32_t divisor) {
-    uint32_t quotient = __udivsi3(dividend < 0 ? -(uint32_t)dividend : dividend, divisor < 0 ? -(uint32_t)divisor : divisor);
+    uint32_t quotient = __udivsi3(
+        dividend < 0 ? -(uint32_t)dividend : dividend, divisor < 0 ? -(uint32_t)divisor : divisor);
     return (dividend ^ divisor) < 0 ? -quotient : quotient;
 }
 
@@ -57,7 +58,8 @@ uint64_t __umoddi3(uint64_t dividend, uint64_t divisor) {
 }
 
 int64_t __divdi3(int64_t dividend, int64_t divisor) {
-    uint64_t quotient = __udivdi3(dividend < 0 ? -(uint64_t)dividend : dividend, divisor < 0 ? -(uint64_t)divisor : divisor);
+    uint64_t quotient = __udivdi3(
+        dividend < 0 ? -(uint64_t)dividend : dividend, divisor < 0 ? -(uint64_t)divisor : divisor);
     return (dividend ^ divisor) < 0 ? -quotient : quotient;
 }
 
@@ -143,7 +145,8 @@ static float add(uint32_t a, uint32_t b) {
         return put_together(a & SIGN, exponent - shift, difference << shift);
     }
     uint32_t sum = larger + smaller;
-    return sum >> 31 ? put_together(a & SIGN, exponent + 1, shift_right(sum, 1)) : put_together(a & SIGN, exponent, sum);
+    return sum >> 31 ? put_together(a & SIGN, exponent + 1, shift_right(sum, 1))
+        : put_together(a & SIGN, exponent, sum);
 }
 
 float __addsf3(float a, float b) {

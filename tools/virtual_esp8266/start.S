@@ -1,8 +1,8 @@
 // The processor: its first instructions and its exception vectors. Part of uwebsocket; MIT licence.
 //
-// Stands for the chip's ROM, which starts what it has read from flash, and for the SDK's exception handlers. Differs: QEMU
-// loads the program and jumps to _start, and no interrupt has a handler: devices are asked by the event loop (tasks.c).
-// An interrupt only ends a `waiti`.
+// Stands for the chip's ROM, which starts what it has read from flash, and for the SDK's exception handlers. Differs:
+// QEMU loads the program and jumps to _start, and no interrupt has a handler: devices are asked by the event loop
+// (tasks.c). An interrupt only ends a `waiti`.
 
     .section .vectors, "ax"
     .literal_position

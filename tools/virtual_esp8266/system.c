@@ -1,8 +1,8 @@
 // The SDK's system functions: start, time, resets, and what remains over a reset. Part of uwebsocket; MIT licence.
 //
-// Stands for the SDK's system_* and for the RTC's memory, which keeps its content over a reset. Differs: the time is QEMU's
-// (a processor of 40 MHz whose ccount we extend to 64 bits), frequency and sleep modes are remembered and do nothing, a deep
-// sleep is a wait and a reset, memory of the SDK's own heap is not counted.
+// Stands for the SDK's system_* and for the RTC's memory, which keeps its content over a reset. Differs: the time is
+// QEMU's (a processor of 40 MHz whose ccount we extend to 64 bits), frequency and sleep modes are remembered and do
+// nothing, a deep sleep is a wait and a reset, memory of the SDK's own heap is not counted.
 
 #include <string.h>
 

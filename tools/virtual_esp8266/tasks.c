@@ -1,8 +1,8 @@
 // The event loop: what is done while MicroPython runs or waits. Part of uwebsocket; MIT licence.
 //
-// Stands for the port's ets_alt_task.c and the SDK's tasks and interrupts behind it. The port calls ets_loop_iter() every ten
-// jumps of byte code and in every wait; here that call asks each device in turn. Differs: without that call nothing happens
-// (no interrupt handler of the UART, no watchdog), and a wait sleeps where the chip spins.
+// Stands for the port's ets_alt_task.c and the SDK's tasks and interrupts behind it. The port calls ets_loop_iter()
+// every ten jumps of byte code and in every wait; here that call asks each device in turn. Differs: without that call
+// nothing happens (no interrupt handler of the UART, no watchdog), and a wait sleeps where the chip spins.
 
 #include "py/mpstate.h"
 #include "lwip/timeouts.h"
@@ -76,9 +76,9 @@ void chip_idle(uint32_t us) {
     __asm__ volatile ("waiti 0" : : : "memory");
 }
 
-// MicroPython's wait in poll(), in sockets: at most `ms`, without end where it is negative.
-// The first rounds of a loop do not wait, since on the chip none does: connect() on a non-blocking socket, for one, has to
-// come back before the network has answered.
+// MicroPython's wait in poll(), in sockets: at most `ms`, without end where it is negative. The first rounds of a loop
+// do not wait, since on the chip none does: connect() on a non-blocking socket, for one, has to come back before the
+// network has answered.
 void chip_wait(int ms) {
     if (chip_progress || chip_wait_rounds++ < 2) {
         chip_progress = false;

@@ -1,8 +1,8 @@
 // os_timer: the SDK's software timers, on which machine.Timer is built. Part of uwebsocket; MIT licence.
 //
-// Stands for the timer list in the chip's ROM, with its weakness: the list runs through the callers' own memory, and a soft
-// reset of MicroPython does not empty it. A machine.Timer that was not stopped then leads into a heap that was handed out anew.
-// Differs: due timers are found by the event loop, not by an interrupt and a task.
+// Stands for the timer list in the chip's ROM, with its weakness: the list runs through the callers' own memory, and a
+// soft reset of MicroPython does not empty it. A machine.Timer that was not stopped then leads into a heap that was
+// handed out anew. Differs: due timers are found by the event loop, not by an interrupt and a task.
 
 #include "chip.h"
 

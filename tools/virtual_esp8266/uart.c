@@ -1,7 +1,8 @@
 // The serial port: QEMU's 16550 in place of the chip's UART. Part of uwebsocket; MIT licence.
 //
-// Stands for the port's uart.c and the hardware under it. Differs: no baud rate, so bytes take no time; where the chip's 16-byte
-// FIFO and MicroPython's buffer of 256 overflow, the bytes stay with the host, whose write waits; UART(1) prints nothing.
+// Stands for the port's uart.c and the hardware under it. Differs: no baud rate, so bytes take no time; where the
+// chip's 16-byte FIFO and MicroPython's buffer of 256 overflow, the bytes stay with the host, whose write waits;
+// UART(1) prints nothing.
 
 #include "py/mphal.h"
 #include "py/runtime.h"

@@ -1,10 +1,11 @@
 // The Wi-Fi: a station that connects to whatever it is asked to, and loses it. Part of uwebsocket; MIT licence.
 //
-// Stands for the SDK's wifi_*. Differs: one access point, in reach while QEMU's cable is plugged in, takes every name and key;
-// connecting takes 0.1 s, noticing that the network is gone a millisecond; the address is QEMU's, without DHCP; sockets do not
-// notice a loss (lwIP's time-outs do). The access point interface only remembers its settings.
+// Stands for the SDK's wifi_*. Differs: one access point, in reach while QEMU's cable is plugged in, takes every name
+// and key; connecting takes 0.1 s, noticing that the network is gone a millisecond; the address is QEMU's, without
+// DHCP; sockets do not notice a loss (lwIP's time-outs do). The access point interface only remembers its settings.
 //
-// With the option `station=1` the chip is connected from its first instruction on, as if its boot.py had waited for that.
+// With the option `station=1` the chip is connected from its first instruction on, as if its boot.py had waited for
+// that.
 
 #include <string.h>
 

@@ -1,4 +1,5 @@
-// Included before network_wlan.c: lwIP 1.4's dns_getserver(), which returns the address. Part of uwebsocket; MIT licence.
+// Included before network_wlan.c: lwIP 1.4's dns_getserver(), which returns the address. Part of uwebsocket; MIT
+// licence.
 
 #include "lwip/dns.h"
 

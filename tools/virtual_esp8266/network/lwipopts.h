@@ -1,7 +1,8 @@
 // lwIP's settings: those of the ESP8266's lwIP where they show in a program. Part of uwebsocket; MIT licence.
 //
-// The chip's are in the open part of its SDK: segments of 1460 B, two of them to send, four to receive, five connections, 5 s of
-// TIME_WAIT. Differs: lwIP 2.2.1 where the chip has 1.4, and memory of its own instead of the SDK's heap.
+// The chip's are in the open part of its SDK: segments of 1460 B, two of them to send, four to receive, five
+// connections, 5 s of TIME_WAIT. Differs: lwIP 2.2.1 where the chip has 1.4, and memory of its own instead of the SDK's
+// heap.
 
 #ifndef VIRTUAL_ESP8266_LWIPOPTS_H
 #define VIRTUAL_ESP8266_LWIPOPTS_H

@@ -1,10 +1,12 @@
-// Included before modlwip.c: its calls into lwIP, with what lwIP 1.4 would do to a bad pcb. Part of uwebsocket; MIT licence.
+// Included before modlwip.c: its calls into lwIP, with what lwIP 1.4 would do to a bad pcb. Part of uwebsocket; MIT
+// licence.
 //
-// After a reset by the peer modlwip's `pcb` is NULL, and some of its paths hand that on. The chip's lwIP 1.4 follows the pointer
-// and the chip stops with a fatal exception; lwIP 2 returns an error instead and hides the mistake. Here the pointer is
-// followed before the call, so that it is as visible as on the chip.
+// After a reset by the peer modlwip's `pcb` is NULL, and some of its paths hand that on. The chip's lwIP 1.4 follows
+// the pointer and the chip stops with a fatal exception; lwIP 2 returns an error instead and hides the mistake. Here
+// the pointer is followed before the call, so that it is as visible as on the chip.
 //
-// Each call also tells chip_wait() (tasks.c) that a new loop begins, and connect() that the answer takes more than a round of it.
+// Each call also tells chip_wait() (tasks.c) that a new loop begins, and connect() that the answer takes more than a
+// round of it.
 
 #ifndef VIRTUAL_ESP8266_MODLWIP_PCB_H
 #define VIRTUAL_ESP8266_MODLWIP_PCB_H
@@ -24,8 +26,8 @@ static inline __attribute__((always_inline)) void pcb_follow(const void *pcb) {
 
 #define FOLLOWED(pcb) (pcb_follow(pcb), (pcb))
 
-// modlwip's close() sets these on a listening socket too, whose pcb is too short for them. The chip's lwIP writes behind it, into
-// what happens to be free; here it is left out.
+// modlwip's close() sets these on a listening socket too, whose pcb is too short for them. The chip's lwIP writes
+// behind it, into what happens to be free; here it is left out.
 #define IS_LISTENING(pcb) ((pcb)->state == LISTEN)
 
 #define tcp_write(pcb, data, length, flags) tcp_write(FOLLOWED(pcb), data, length, flags)
@@ -36,7 +38,8 @@ static inline __attribute__((always_inline)) void pcb_follow(const void *pcb) {
 #define tcp_recv(pcb, function) (IS_LISTENING(FOLLOWED(pcb)) ? (void)0 : tcp_recv(pcb, function))
 #define tcp_poll(pcb, function, interval) tcp_poll(FOLLOWED(pcb), function, interval)
 #define tcp_bind(pcb, address, port) tcp_bind(FOLLOWED(pcb), address, port)
-#define tcp_connect(pcb, address, port, function) (chip_connecting = 2, tcp_connect(FOLLOWED(pcb), address, port, function))
+#define tcp_connect(pcb, address, port, function) \
+    (chip_connecting = 2, tcp_connect(FOLLOWED(pcb), address, port, function))
 #define tcp_close(pcb) tcp_close(FOLLOWED(pcb))
 #define tcp_abort(pcb) tcp_abort(FOLLOWED(pcb))
 #define udp_send(pcb, data) udp_send(FOLLOWED(pcb), data)
