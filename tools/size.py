@@ -289,7 +289,7 @@ class Row:
         """Return a figure with its unit."""
         if figure is None:
             return ""
-        return f"{round(figure / KIB, 2):g} KiB" if self.unit == "KiB" else f"{figure} {self.unit}".rstrip()
+        return f"{figure / KIB:g} KiB" if self.unit == "KiB" else f"{figure} {self.unit}".rstrip()
 
 
 def rows(rounds):
