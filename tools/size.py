@@ -1,7 +1,8 @@
 """Measure how much memory the client uses, against the limits of this project.
 
 Everything runs on the 32-bit MicroPython, whose objects are as large as a board's, from .mpy files in the
-working folder, as on a board. How each figure is found:
+working folder, as on a board; what a connection takes with the background on is measured on the virtual ESP8266, for
+each way that the client can get there. How each figure is found:
 
 - Heap kept: gc.mem_alloc() after gc.collect(), before and after, in a fresh interpreter.
 - Smallest heap: bisection of -X heapsize= in steps of 256 B; a size counts when three runs in a row succeed.
@@ -30,13 +31,26 @@ from pathlib import Path
 
 from websockets.sync.server import serve
 
-from common import certificates, compiler, echo_server, generated, measured, report, rigs
+from common import (
+    certificates,
+    compiler,
+    echo_server,
+    generated,
+    measured,
+    report,
+    rigs,
+    virtual_esp8266,
+    virtual_esp8266_client,
+)
 
 README = rigs.ROOT / "README.md"
 PROGRAMS = rigs.ROOT / "tools" / "programs" / "measure"
 KIB = 1024
 MIB = 1 << 20
 SENT = 4000  # bytes of the message whose send() is measured
+
+PROGRAM_ON_CHIP = PROGRAMS / "size_on_chip.py"
+CHIP = "virtual-esp8266"
 
 _STEP = 256
 _RUNS = 3
@@ -209,15 +223,67 @@ class Measure:
         return int(heap), int(descriptors)
 
 
+class ChipMeasure:
+    """The virtual ESP8266 with the client, in each of virtual_esp8266_client.WAYS."""
+
+    def __init__(self, url):
+        self._url = url
+        self._measured = {}
+
+    def _figures(self, way):
+        if way not in self._measured:
+            self._measured[way] = self._measure(way)
+        return self._measured[way]
+
+    def _measure(self, way):
+        with tempfile.TemporaryDirectory() as folder:
+            flash = Path(folder) / "flash"
+            try:
+                virtual_esp8266_client.prepare(way, flash)
+                with virtual_esp8266_client.running(way, flash) as session:
+                    session.fresh()
+                    session.exec(f"URL = {self._url + '/sink'!r}")
+                    return tuple(map(int, session.exec(PROGRAM_ON_CHIP.read_text()).split()))
+            except (virtual_esp8266_client.ProgramError, virtual_esp8266.FatalException) as error:
+                raise measured.MeasureError(str(error).strip().splitlines()[-1]) from error
+
+    def kept_by_import(self, way):
+        """Heap kept after the import, in bytes."""
+        return self._figures(way)[0]
+
+    def kept_by_client(self, way):
+        """Heap kept by a client that is not connected, in bytes."""
+        return self._figures(way)[1]
+
+    def kept_by_connection(self, way):
+        """Heap kept by the first connection, with all that it loads, in bytes."""
+        return self._figures(way)[2]
+
+    def free(self, way):
+        """Heap that is free while a connection is open, in bytes."""
+        return self._figures(way)[3]
+
+
 @dataclass(frozen=True)
 class Row:
-    """One figure: what it is, how to measure it, the limit and the goal in the same unit where there are any."""
+    """One figure: what it is, how to measure it, the limit and the goal in the same unit where there are any.
+
+    `least`: the limit is one from below.
+    """
 
     what: str
     measure: Callable
     limit: int | None
     goal: int | None
     unit: str = "B"
+    least: bool = False
+
+    def breaks(self, figure, limit=None):
+        """Return whether a figure is beyond the limit, or another one than the row's own."""
+        limit = self.limit if limit is None else limit
+        if limit is None:
+            return False
+        return figure < limit if self.least else figure > limit
 
     def text(self, figure):
         """Return a figure with its unit."""
@@ -291,12 +357,46 @@ def rows(rounds):
     ]
 
 
-def measure_all(interpreter, rounds):
-    """Measure every row; return [(row, figure or None, failure or None)]."""
+def chip_rows():
+    """Return the rows of the virtual ESP8266."""
+    ways = (
+        ("mpy", "`.mpy`", (10500, 7000), (22.5, 26)),
+        ("romfs", "ROMFS", (4500, 3000), (28, 30)),
+        ("frozen", "frozen", (2300, 1800), (31, 32)),
+    )
+    return [
+        row
+        for way, name, (limit, goal), (least, wanted) in ways
+        for row in (
+            Row(f"ESP8266, {name}: heap kept after the import", lambda m, way=way: m.kept_by_import(way), limit, goal),
+            Row(f"ESP8266, {name}: heap kept by a client", lambda m, way=way: m.kept_by_client(way), None, None),
+            Row(
+                f"ESP8266, {name}: heap kept by the first connection, background on",
+                lambda m, way=way: m.kept_by_connection(way),
+                3000,
+                2000,
+            ),
+            Row(
+                f"ESP8266, {name}: heap free with a connection open, at least",
+                lambda m, way=way: m.free(way),
+                round(least * KIB),
+                wanted * KIB,
+                "KiB",
+                least=True,
+            ),
+        )
+    ]
+
+
+def measure_all(interpreter, rounds, chip=True):
+    """Measure every row; return [(row, figure or None, failure or None)]. `chip`: those of the virtual ESP8266 too."""
     results = []
     with loopback_server() as url, tls_server() as tls_url:
-        measure = Measure(interpreter, url, tls_url, rounds)
-        for row in rows(rounds):
+        groups = [(Measure(interpreter, url, tls_url, rounds), rows(rounds))]
+        if chip:
+            groups.append((ChipMeasure(url), chip_rows()))
+        wanted = [(row, measure) for measure, group in groups for row in group]
+        for row, measure in wanted:
             try:
                 results.append((row, row.measure(measure), None))
             except measured.MeasureError as error:
@@ -307,7 +407,7 @@ def measure_all(interpreter, rounds):
 
 def _cells(row, figure, failure):
     measured = f"failed: {failure}" if failure else row.text(figure)
-    if not failure and row.limit is not None and figure > row.limit:
+    if not failure and row.breaks(figure):
         measured += " (over)"
     return row.what, measured, row.text(row.limit), row.text(row.goal)
 
@@ -321,6 +421,13 @@ OVER = {
     "smallest heap for connect, 5 binary echoes of 4000 B, close": int(29.5 * KIB),
     "smallest heap for connect, 5 binary echoes of 16000 B, close": int(53.5 * KIB),
     'smallest heap for 1 MiB received by `"data"` and 1 MiB sent in fragments': int(22.75 * KIB),
+    "ESP8266, `.mpy`: heap kept after the import": 14300,
+    "ESP8266, `.mpy`: heap kept by the first connection, background on": 3100,
+    "ESP8266, `.mpy`: heap free with a connection open, at least": 18000,
+    "ESP8266, ROMFS: heap kept after the import": 4800,
+    "ESP8266, ROMFS: heap kept by the first connection, background on": 5900,
+    "ESP8266, ROMFS: heap free with a connection open, at least": 24700,
+    "ESP8266, frozen: heap free with a connection open, at least": 30700,
 }
 
 
@@ -329,7 +436,7 @@ def over(results):
     return [
         f"{row.what}: {row.text(figure)}, over the limit of {row.text(row.limit)}"
         for row, figure, failure in results
-        if not failure and row.what in OVER and row.limit < figure <= OVER[row.what]
+        if not failure and row.what in OVER and row.breaks(figure) and not row.breaks(figure, OVER[row.what])
     ]
 
 
@@ -338,7 +445,7 @@ def broken(results):
     lines = []
     for row, figure, failure in results:
         limit = OVER.get(row.what, row.limit)
-        if failure or (limit is not None and figure > limit):
+        if failure or row.breaks(figure, limit):
             told = f", the limit is {row.text(limit)}" if limit is not None else ""
             lines.append(f"{row.what}: {f'failed: {failure}' if failure else row.text(figure)}{told}")
     return lines
@@ -373,8 +480,18 @@ def main(argv=None):
         if options.where_possible and os.environ.get("CI") != "true":
             print("left out: the limits of memory, which are those of 32 bits")
             return 0
+    chip = interpreter == "micropython32"
     try:
-        results = measure_all(interpreter, options.rounds)
+        if chip:
+            rigs.need(CHIP)
+    except rigs.RigMissing as error:
+        print(f"size: {error}", file=sys.stderr)
+        if os.environ.get("CI") == "true" or not options.where_possible:
+            return 1
+        print("left out: the memory that is taken on an ESP8266")
+        chip = False
+    try:
+        results = measure_all(interpreter, options.rounds, chip)
         name = f"{version(interpreter)}, {'32' if interpreter == 'micropython32' else '64'} bits"
     except (compiler.BuildError, rigs.RigMissing) as error:
         print(f"size: {error}", file=sys.stderr)

@@ -8,11 +8,11 @@ import pytest
 import fakes
 from common import rigs
 from servers import wire
-from support.programs import told
+from support.programs import CHIP, told
 from upy.losing import status_of
 from upy.plain import plain
 
-_EACH = pytest.mark.parametrize("interpreter", rigs.INTERPRETERS)
+_EACH = pytest.mark.parametrize("interpreter", [*rigs.INTERPRETERS, CHIP])
 
 _STATUSES = {
     "ENOMEM": -101,

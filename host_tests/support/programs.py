@@ -1,21 +1,25 @@
-"""Runs the programs of upy/ on each interpreter and gives back what they tell.
+"""Runs the programs of upy/ on each interpreter, and on the virtual ESP8266, and gives back what they tell.
 
 A program prints a line of JSON for each case: {"case": name, "told": anything}.
 """
 
+import atexit
+import contextlib
 import functools
 import json
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from common import rigs
+from common import rigs, virtual_esp8266_client
 
 _FOLDER = Path(__file__).resolve().parents[1] / "upy"
 _LONGEST_S = 120
 
 MICROPYTHONS = [name for name in rigs.INTERPRETERS if name != "cpython"]
+CHIP = "virtual-esp8266"
 
 
 class Told(dict):
@@ -33,8 +37,11 @@ class Told(dict):
 def told(interpreter, program, *arguments, heap=None, before=None):
     """Run a program of upy/ once, whoever asks; return what it told as Told.
 
-    `heap` is MicroPython's heap size ("64k"), `before` a folder whose modules come before those of micropython/.
+    `heap` is MicroPython's heap size ("64k"), `before` a folder whose modules come before those of micropython/. CHIP
+    has 38 KiB, and the compiled client in its ROMFS.
     """
+    if interpreter == CHIP:
+        return _told_by_the_chip(program, arguments)
     options = ["-X", f"heapsize={heap}"] if heap else []
     env = rigs.device_env(interpreter)
     if before:
@@ -47,4 +54,26 @@ def told(interpreter, program, *arguments, heap=None, before=None):
     return Told(
         [json.loads(line) for line in lines if line.startswith("{")],
         "\n".join([*said, done.stderr, f"ended with {done.returncode}"]),
+    )
+
+
+@functools.cache
+def _session():
+    """Return a session on a chip that runs until the tests end, with the client and the programs in its ROMFS."""
+    stack = contextlib.ExitStack()
+    atexit.register(stack.close)
+    flash = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "flash"
+    virtual_esp8266_client.prepare("romfs", flash, sorted(_FOLDER.glob("*.py")))
+    return stack.enter_context(virtual_esp8266_client.running("romfs", flash))
+
+
+def _told_by_the_chip(program, arguments):
+    try:
+        said = _session().run(Path(program).stem, *arguments, timeout_s=_LONGEST_S)
+    except virtual_esp8266_client.ProgramError as error:
+        said = str(error)
+    lines = said.splitlines()
+    return Told(
+        [json.loads(line) for line in lines if line.startswith("{")],
+        "\n".join(line for line in lines if not line.startswith("{")),
     )

@@ -61,6 +61,12 @@ def test_broken_of_row_without_a_limit_takes_any_figure():
     assert size.broken([(row, None, "MemoryError")]) == ["some memory: failed: MemoryError"]
 
 
+@pytest.mark.parametrize(("figure", "kept"), [(2047, False), (2048, True), (4096, True)])
+def test_row_with_a_limit_from_below_is_broken_by_less(figure, kept):
+    row = size.Row("free memory", lambda measure: 0, 2048, 4096, least=True)
+    assert (size.broken([(row, figure, None)]) == []) == kept
+
+
 @pytest.mark.parametrize(
     ("unit", "figure", "text"),
     [("KiB", 11520, "11.25 KiB"), ("B", 0, "0 B"), ("B", None, ""), ("", 3, "3")],
@@ -70,10 +76,10 @@ def test_row_text_of_figure_has_its_unit(unit, figure, text):
 
 
 def test_rows_are_unique_and_no_goal_is_above_its_limit():
-    rows = size.rows(1000)
+    rows = size.rows(1000) + size.chip_rows()
     assert len({row.what for row in rows}) == len(rows)
     for row in rows:
-        assert row.goal is None or row.goal <= row.limit
+        assert row.goal is None or not row.breaks(row.goal)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +117,7 @@ def figures(monkeypatch, tmp_path):
     readme.write_text("# Title\n\n<!-- size:begin -->\nold\n<!-- size:end -->\n")
     results = []
     monkeypatch.setattr(size, "README", readme)
-    monkeypatch.setattr(size, "measure_all", lambda interpreter, rounds: results)
+    monkeypatch.setattr(size, "measure_all", lambda interpreter, rounds, chip: results)
     return results, readme
 
 
@@ -150,7 +156,7 @@ def test_row_that_is_known_to_be_over_its_limit_is_told_and_must_not_grow(figure
 
 
 def test_rows_that_are_over_their_limit_are_rows_of_the_table():
-    assert set(size.OVER) <= {row.what for row in size.rows(1000) if row.limit is not None}
+    assert set(size.OVER) <= {row.what for row in (size.rows(1000) + size.chip_rows()) if row.limit is not None}
 
 
 def test_main_json_prints_bytes(figures, capsys):

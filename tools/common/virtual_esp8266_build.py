@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -232,10 +233,14 @@ def _make(build, version_folder, *variables):
 def _copy_build(build, new):
     """Copy a build for another variant.
 
-    Its notes on dependencies name the old folder: without them make goes by time.
+    Its notes on dependencies name the old folder: without them make goes by time. All is as new as can be, for a
+    source that is newer, as after a checkout, would have the names numbered anew for some objects and not for others.
     """
     shutil.rmtree(new, ignore_errors=True)
-    shutil.copytree(build, new, ignore=shutil.ignore_patterns("*.P", "firmware.*", "frozen_mpy"))
+    shutil.copytree(build, new, ignore=shutil.ignore_patterns("*.P", "firmware.*", "frozen_mpy", "frozen_content.*"))
+    now = time.time()
+    for path in new.rglob("*"):
+        os.utime(path, (now, now))
 
 
 def _make_firmware(version, table, stamp):
