@@ -25,7 +25,7 @@ ON_BOARD = $(if $(PORT),--port $(PORT)) $(if $(BOARD),--board $(BOARD))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo flash deploy repl ports doctor board boards board-test dist quick test cover size bench compare autobahn faults peers soak fuzz rigs lint clean
+.PHONY: help setup build demo flash deploy serve repl ports doctor board boards board-test dist quick test cover size bench compare autobahn faults peers soak fuzz rigs lint clean
 .PHONY: test-packages all-rigs duration pytest size-check autobahn-check
 
 help:
@@ -45,6 +45,9 @@ flash: setup  ## write MicroPython to a board (FIRMWARE=... or the newest releas
 
 deploy: setup  ## compile the client for a board and copy what has changed (ARGS="--wifi --example echo")
 	@$(PYTHON) tools/deploy.py $(ON_BOARD) $(ARGS)
+
+serve: setup  ## run a WebSocket server to try programs with, ws and wss, until Ctrl-C
+	@$(PYTHON) tools/serve.py $(ARGS)
 
 repl: setup  ## talk to MicroPython on a board; Ctrl-] ends
 	@$(PYTHON) tools/repl.py $(ON_BOARD) $(ARGS)
@@ -75,10 +78,10 @@ test: duration all-rigs build pytest size-check autobahn-check rigs  ## run ever
 cover: test-packages  ## check that the tests of each device module cover it
 	@$(PYTHON) tools/cover.py $(ARGS)
 
-size: build  ## measure memory use against the limits (ARGS=--write: and put the table into README.md)
+size: build  ## measure memory use against the limits (ARGS=--write: and put the table into docs/costs.md)
 	@$(PYTHON) tools/size.py $(ARGS)
 
-bench: build  ## measure speed against raw sockets (ARGS=--write: and put the table into README.md)
+bench: build  ## measure speed against raw sockets (ARGS=--write: and put the table into docs/costs.md)
 	@$(PYTHON) tools/bench.py $(ARGS)
 
 compare: build  ## measure this client beside others of PyPI (ARGS=--write: into docs/comparison.md and README.md)

@@ -25,7 +25,7 @@ from websockets.server import ServerProtocol
 
 from common import certificates, compiler, generated, measured, report, rigs
 
-README = rigs.ROOT / "README.md"
+COSTS = rigs.ROOT / "docs" / "costs.md"
 PROGRAMS = rigs.ROOT / "tools" / "programs" / "measure"
 INTERPRETERS = ("micropython32", "micropython64")
 AIOHTTP_US = 24_000  # one echo of 64 KiB by micropython-lib's aiohttp on such an interpreter
@@ -274,7 +274,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--on", help="interpreters, with commas between (default: every MicroPython that is here)")
     parser.add_argument("--rounds", type=int, default=15, help="how often everything is repeated (default: 15)")
-    parser.add_argument("--write", action="store_true", help="put the table into README.md")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/costs.md")
     options = parser.parse_args(argv)
     names = options.on.split(",") if options.on else [name for name in INTERPRETERS if name not in rigs.missing()]
     if options.rounds < 1 or not set(names) <= set(INTERPRETERS):
@@ -292,7 +292,7 @@ def main(argv=None):
     print(report.aligned(header, rows), origin, sep="\n\n")
     if options.write:
         try:
-            generated.write(README, "bench", f"{report.markdown(header, rows)}\n\n{origin}")
+            generated.write(COSTS, "bench", f"{report.markdown(header, rows)}\n\n{origin}")
         except (FileNotFoundError, ValueError) as error:
             print(f"bench: {error} (try: without --write)", file=sys.stderr)
             return 1

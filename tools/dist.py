@@ -1,9 +1,13 @@
 """Build a release: build/dist/uwebsocket-<version>/ and a .zip of it, the same bytes on every computer.
 
 It holds the sources, stubs and documents, and folders of what a board loads: mpy-6 suits every board, and those with an
-architecture in their name add masking in its machine code. mpremote installs any of them by its package.json:
+architecture in their name add masking in its machine code. mpremote installs mpy-6 by the package.json at the top, the
+others by their own. No package.json has the .py files: on a board they would hide .mpy files of the same name.
 
-    mpremote mip install uwebsocket-<version>/mpy-6/package.json
+    mpremote mip install uwebsocket-<version>/package.json
+
+With --address the release knows where it will be: its README.md says so, and its packages name whole addresses, which
+mip on a board needs up to firmware 1.25.
 """
 
 import argparse
@@ -27,6 +31,9 @@ _AS_THEY_ARE = (
     "micropython/*.py", "micropython/*.pyi", "micropython/examples/*.py",
 )  # fmt: skip
 _LAST = "uwebsocket_client.py"
+_README = "README.md"
+_MIP = "mpremote mip install {}`"  # how README.md tells it
+_ADDRESS = re.compile(r"(?:https?://|(?:github|gitlab):(?=[^/@]+/[^/@]+(?:@[^@]+)?$))[!-~]*[^/\s]")
 _UNRELEASED = (1980, 1, 1)  # the first day of .zip files
 _HEADING = re.compile(r"^## (\S+), (?:(\d{4})-(\d\d)-(\d\d)|not released yet)$", re.MULTILINE)
 
@@ -74,16 +81,17 @@ def package(names, folder=""):
     return f'{{\n  "version": "{version()}",\n  "urls": [\n{urls}\n  ]\n}}\n'
 
 
-def source_package():
-    """Return the text of the repository's package.json: the plain modules."""
-    return source_packages()[PACKAGE]
+def base(address):
+    """Return what the names of a release's files are appended to; DistError where `address` is none for mip.
 
-
-def source_packages():
-    """Return {name: text} of the repository's files for mip: package.json, and one for each extra."""
-    folder = f"{rigs.DEVICE.name}/"
-    extras = {file: package([compiler.EXTRAS[name]], folder) for name, file in EXTRA_PACKAGES.items()}
-    return {PACKAGE: package([path.name for path in compiler.sources()], folder)} | extras
+    `address`: of the release's folder, "https://host/folder" or "github:owner/repository@branch"; None for relative
+    names. mip itself carries a branch over to the files that a package names.
+    """
+    if address is None:
+        return ""
+    if not _ADDRESS.fullmatch(address):
+        raise DistError(f"{address!r} is no address for mip (try: https://..., or github:owner/repository@branch)")
+    return f"{address}/" if "//" in address else f"{address.partition('@')[0]}/"
 
 
 def release_day():
@@ -96,29 +104,24 @@ def release_day():
     return tuple(map(int, newest.groups()[1:])) if newest[2] else _UNRELEASED
 
 
-def check_package():
-    """Raise DistError unless package.json, and that of each extra, has this version and all modules."""
-    for name, text in source_packages().items():
-        path = rigs.ROOT / name
-        if not path.exists() or path.read_text() != text:
-            raise DistError(f"{name} does not fit the modules and version {version()} (try: make dist ARGS=--package)")
-
-
 def documents():
     """Return {name in the release: path} of the files that go in as they are."""
-    paths = [path for pattern in (PACKAGE, *EXTRA_PACKAGES.values(), *_AS_THEY_ARE) for path in rigs.ROOT.glob(pattern)]
+    paths = [path for pattern in _AS_THEY_ARE for path in rigs.ROOT.glob(pattern)]
     return {path.relative_to(rigs.ROOT).as_posix(): path for path in paths}
 
 
 def names():
     """Return the names of all files of the release."""
     compiled = [f"{form.folder}/{name}" for form in FORMS for name in form.names()]
-    return sorted([*documents(), *compiled, SUMS])
+    return sorted([*documents(), *compiled, PACKAGE, *EXTRA_PACKAGES.values(), SUMS])
 
 
-def contents():
-    """Compile; return {name: bytes} of the release."""
+def contents(address=None):
+    """Compile; return {name: bytes} of the release, which will be at `address`, see base()."""
+    root = base(address)
     files = {name: path.read_bytes() for name, path in documents().items()}
+    if address:
+        files[_README] = files[_README].replace(_MIP.format(PACKAGE).encode(), _MIP.format(address).encode())
     with tempfile.TemporaryDirectory(prefix="dist-") as scratch:
         portable = compiler.build_folder(compiler.sources(), Path(scratch))
         extras = compiler.build_folder(compiler.extra_sources(), Path(scratch) / "extras")
@@ -128,11 +131,15 @@ def contents():
                 masker = Path(scratch) / form.folder / Path(compiler.MASKER).with_suffix(".mpy")
                 compiler.compile_file(rigs.DEVICE / compiler.MASKER, masker, form.march, form.cross)
                 modules[masker.name] = masker.read_bytes()
-            modules[PACKAGE] = package(modules).encode()
+            packages = {PACKAGE: list(modules)}
             for name, path in zip(EXTRA_PACKAGES, extras, strict=True):
                 modules[path.name] = path.read_bytes()
-                modules[EXTRA_PACKAGES[name]] = package([path.name]).encode()
+                packages[EXTRA_PACKAGES[name]] = [path.name]
             files |= {f"{form.folder}/{name}": data for name, data in modules.items()}
+            for name, listed in packages.items():
+                files[f"{form.folder}/{name}"] = package(listed, root and f"{root}{form.folder}/").encode()
+                if form == FORMS[0]:
+                    files[name] = package(listed, f"{root}{form.folder}/").encode()
     lines = [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(files.items())]
     return files | {SUMS: "".join(lines).encode()}
 
@@ -164,25 +171,19 @@ def write_archive(files, path, day):
 def main(argv=None):
     """Build a release; see --help."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--package", action="store_true", help=f"only bring {PACKAGE} up to date, for a new version")
+    parser.add_argument("--address", help="where its folder will be: https://..., or github:owner/repository@branch")
     parser.add_argument("--dry-run", action="store_true", help="only name the files")
     options = parser.parse_args(argv)
     folder = rigs.BUILD / "dist" / f"uwebsocket-{version()}"
     archive = folder.with_name(f"{folder.name}.zip")
     try:
-        if options.package:
-            if not options.dry_run:
-                for name, text in source_packages().items():
-                    (rigs.ROOT / name).write_text(text)
-            print("\n".join(source_packages()))
-            return 0
         day = release_day()
-        check_package()
+        base(options.address)
         if options.dry_run:
             print("\n".join(names()))
             return 0
         rigs.need(*(form.cross for form in FORMS))
-        files = contents()
+        files = contents(options.address)
         write_folder(files, folder)
         write_archive(files, archive, day)
     except (DistError, compiler.BuildError, rigs.RigMissing) as error:

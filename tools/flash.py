@@ -7,10 +7,12 @@ RST afterwards or give --no-stub --after soft-reset.
 """
 
 import argparse
+import fnmatch
 import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ from pathlib import Path
 import serial
 from serial.tools import list_ports
 
-from common import boards, firmware, rigs
+from common import boards, compiler, firmware, rigs, romfs
 
 ESPTOOL = str(rigs.VENV / "bin" / "esptool")
 
@@ -129,12 +131,12 @@ class Esptool:
         flash_kib = int(size[1]) * (1024 if size[2] == "M" else 1) if size else None
         return Chip(name[1].lower().replace("-", ""), model[1] if model else name[1], flash_kib)
 
-    def steps(self, board, chip, found, baud):
-        """Return the commands that erase and write, in order."""
+    def steps(self, board, chip, found, baud, more=()):
+        """Return the commands that erase and write, in order; `more`: what else is written, offset and file."""
         flash = board.flash
         speed = ["--chip", board.chip, "--baud", str(baud or flash.baud)]
         write = ["write-flash", "--flash-mode", flash.mode, "--flash-freq", flash.freq, "--flash-size", flash.size]
-        image = [hex(flash.offset), str(found.path)]
+        image = [hex(flash.offset), str(found.path), *map(str, more)]
         if not sys.stdout.isatty():
             write.append("--no-progress")
         if not self._no_stub:
@@ -197,6 +199,29 @@ def choose_board(chip, name):
     return board
 
 
+def with_romfs(board, options):
+    """Return the variant of a board's firmware that can hold the client; FlashError where there is none."""
+    variant = next((variant for variant in board.variants if variant.romfs_at), None)
+    if variant is None:
+        raise FlashError(f"no firmware for {board.name} has room for the client (try: make flash, then make deploy)")
+    wrong = options.variant not in (None, variant.name)
+    if options.firmware:
+        wrong = not fnmatch.fnmatch(options.firmware.name, variant.firmware)
+    if wrong:
+        raise FlashError(f"--with-client needs the variant {variant.name} (try: without another variant or FIRMWARE)")
+    return variant
+
+
+def client_image(board, variant, folder):
+    """Return offset and file of the ROMFS with the client; FlashError where it is too large."""
+    image, count = romfs.build(board.march, folder)
+    size = image.stat().st_size
+    if size > variant.romfs_kib * 1024:
+        raise FlashError(f"the ROMFS has {variant.romfs_kib} KiB, the client needs {size} B (try: make deploy)")
+    print(f"the client: {count} modules, {size} B of the ROMFS at {variant.romfs_at}")
+    return variant.romfs_at, image
+
+
 def greet(port, timeout_s):
     """Return how MicroPython on a port calls itself; FlashError where no prompt comes within `timeout_s`."""
     deadline = time.monotonic() + timeout_s
@@ -225,8 +250,8 @@ def greet(port, timeout_s):
     raise FlashError(f"flashed, but no prompt on {port} within {timeout_s} s (try: press RST, then make repl)")
 
 
-def flash(options):
-    """Do it all; print what happens."""
+def flash(options, folder):
+    """Do it all; print what happens. `folder` is for scratch files."""
     port = options.port or find_port()
     if port == "virtual":
         raise FlashError("the virtual board runs already and has no bootloader (try: make deploy PORT=virtual)")
@@ -236,12 +261,14 @@ def flash(options):
     size = f"{chip.flash_kib} KiB of flash" if chip.flash_kib is not None else "flash of unknown size"
     print(f"{port}: {chip.model}, {size}")
     board = choose_board(chip, options.board)
+    holds_client = with_romfs(board, options) if options.with_client else None
     if found is None:
-        variant = firmware.choose(board, chip.flash_kib, options.variant)
+        variant = holds_client or firmware.choose(board, chip.flash_kib, options.variant)
         found = firmware.read(firmware.download(variant, options.version, options.url), options.sha256)
     refuse_unless_fits(board, chip, found)
     print(f"{found.path.name}: {found.size} B, MicroPython {found.version or 'of unknown version'}, for {board.name}")
-    steps = esptool.steps(board, chip, found, options.baud)
+    client = client_image(board, holds_client, folder) if holds_client else ()
+    steps = esptool.steps(board, chip, found, options.baud, client)
     if options.dry_run:
         for command in steps:
             print("would run:", *command)
@@ -264,6 +291,10 @@ def main(argv=None):
     parser.add_argument("--sha256", help="of the firmware (default: what is in the file's .sha256, where there is one)")
     parser.add_argument("--version", help="MicroPython to download, as 1.25.0 (default: the newest)")
     parser.add_argument("--variant", help="firmware variant to download (default: by the flash size)")
+    parser.add_argument(
+        "--with-client", action="store_true",
+        help="also the client, into the ROMFS of a firmware that has one: nothing to deploy, a third of the heap",
+    )  # fmt: skip
     parser.add_argument("--url", help="page that links to firmware (default: the board's on micropython.org)")
     parser.add_argument("--baud", type=int, help="speed of writing (default: the board's)")
     parser.add_argument("--before", default="default-reset", choices=("default-reset", "usb-reset", "no-reset"))
@@ -275,8 +306,9 @@ def main(argv=None):
     parser.add_argument("--dry-run", action="store_true", help="ask and check, but change nothing")
     options = parser.parse_args(argv)
     try:
-        flash(options)
-    except (FlashError, firmware.FirmwareError) as error:
+        with tempfile.TemporaryDirectory(prefix="flash-") as folder:
+            flash(options, Path(folder))
+    except (FlashError, firmware.FirmwareError, romfs.RomfsError, compiler.BuildError, rigs.RigMissing) as error:
         print(f"flash: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

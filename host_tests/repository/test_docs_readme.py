@@ -9,6 +9,7 @@ from common import boards, certificates, echo_server, rigs
 from support import samples
 
 README = rigs.ROOT / "README.md"
+COSTS = rigs.ROOT / "docs" / "costs.md"
 PROGRAMS = samples.programs(README)
 COMMANDS = [line for language, text in samples.blocks(README) if language == "sh" for line in text.splitlines()]
 # What README.md says to add on a PC
@@ -60,10 +61,29 @@ def test_command_of_the_readme_exists(line):
             assert list(rigs.ROOT.glob(argument)), f"{argument} names no file"
 
 
-@pytest.mark.parametrize("name", ["size", "bench", "autobahn", "comparison"])
-def test_figures_in_the_readme_have_one_place(name):
-    text = README.read_text()
-    assert text.count(f"<!-- {name}:begin -->\n") == text.count(f"<!-- {name}:end -->\n") == 1
+_PLACES = {
+    "costs": README,
+    "size": COSTS,
+    "bench": COSTS,
+    "autobahn": README,
+    "comparison": README,
+}
+
+
+@pytest.mark.parametrize(("name", "page"), _PLACES.items(), ids=_PLACES)
+def test_figures_have_one_place(name, page):
+    for path in (README, COSTS):
+        text = path.read_text()
+        count = int(path == page)
+        assert text.count(f"<!-- {name}:begin -->\n") == text.count(f"<!-- {name}:end -->\n") == count
+
+
+def test_costs_in_the_readme_are_six_rows_of_the_whole_table():
+    (short,) = re.findall(r"<!-- costs:begin -->\n(.*?)<!-- costs:end -->", README.read_text(), re.DOTALL)
+    rows = [line.strip("| ").split(" | ") for line in short.splitlines()[2:]]
+    assert len(rows) == 6
+    for what, figure in rows:
+        assert f"| {what} | {figure} | " in COSTS.read_text()
 
 
 def test_settings_in_the_readme_are_those_of_the_code():

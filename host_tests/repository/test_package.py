@@ -1,4 +1,4 @@
-"""package.json and those of a release: what mip installs from them is the client, complete and able to echo."""
+"""The packages of a release: what mip installs from them is the client, complete and able to echo."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ from common import compiler, echo_server, rigs, virtual_board
 from servers import files, git_hosts
 
 _TIMEOUT_S = 60
-_SOURCE = "package.json"
+_TOP = "package.json"
 _COMPILED = tuple(f"{form.folder}/package.json" for form in dist.FORMS)
 
 _ECHO = """
@@ -69,11 +69,15 @@ def _names(suffix, masker):
     return sorted(f"{stem}{suffix}" for stem in stems)
 
 
-def test_package_of_the_repository_names_each_module_and_the_version():
-    text = (rigs.ROOT / _SOURCE).read_text()
-    assert text == dist.source_package()
-    assert sorted(target for target, _ in _urls(text)) == _names(".py", masker=False)
-    assert json.loads(text)["version"] == dist.version()
+def test_package_at_the_top_names_the_compiled_modules_and_the_version(release):
+    assert sorted(target for target, _ in _urls(release[_TOP])) == _names(".mpy", masker=False)
+    assert json.loads(release[_TOP])["version"] == dist.version()
+
+
+def test_no_package_has_plain_files_which_would_hide_the_compiled_ones(release):
+    packages = [name for name in release if name.endswith(".json")]
+    assert len(packages) == (len(dist.FORMS) + 1) * (1 + len(dist.EXTRA_PACKAGES))
+    assert [target for name in packages for target, _ in _urls(release[name]) if target.endswith(".py")] == []
 
 
 @pytest.mark.parametrize("form", dist.FORMS, ids=lambda form: form.folder)
@@ -85,17 +89,11 @@ def test_package_of_compiled_modules_names_each_and_the_masker(form, release):
 
 @pytest.mark.parametrize("folder", ["", *(f"{form.folder}/" for form in dist.FORMS)])
 def test_package_of_an_extra_names_its_module_alone(folder, release):
-    end = ".mpy" if folder else ".py"
-    assert _urls(release[f"{folder}package-asyncio.json"])[0][0] == f"uwebsocket_asyncio{end}"
+    assert _urls(release[f"{folder}package-asyncio.json"])[0][0] == "uwebsocket_asyncio.mpy"
     assert len(_urls(release[f"{folder}package-asyncio.json"])) == 1
 
 
-def test_packages_of_the_extras_in_the_repository_are_up_to_date():
-    packages = {name: (rigs.ROOT / name).read_text() for name in dist.EXTRA_PACKAGES.values()}
-    assert packages == {name: text for name, text in dist.source_packages().items() if name != _SOURCE}
-
-
-@pytest.mark.parametrize("name", (_SOURCE, *_COMPILED, *dist.EXTRA_PACKAGES.values()))
+@pytest.mark.parametrize("name", (_TOP, *_COMPILED, *dist.EXTRA_PACKAGES.values()))
 def test_package_of_a_release_refers_to_files_beside_it(name, release):
     folder = name.rpartition("/")[0]
     for target, url in _urls(release[name]):
@@ -103,7 +101,7 @@ def test_package_of_a_release_refers_to_files_beside_it(name, release):
         assert f"{folder}/{url}".lstrip("/") in release
 
 
-@pytest.mark.parametrize("name", (_SOURCE, *_COMPILED))
+@pytest.mark.parametrize("name", (_TOP, *_COMPILED))
 def test_package_cut_off_anywhere_leaves_no_client(name, release):
     assert _urls(release[name])[-1][0].startswith("uwebsocket_client.")
 
@@ -113,8 +111,8 @@ def _echo(mpremote):
         return mpremote("exec", _ECHO.format(url=url))
 
 
-_INSTALLED = {"package.json": "/lib/uwebsocket_client.py", "mpy-6/package.json": "/lib/uwebsocket_client.mpy"}
-_EACH = pytest.mark.parametrize(("name", "client"), _INSTALLED.items(), ids=["plain", "compiled"])
+_INSTALLED = {"package.json": "/lib/uwebsocket_client.mpy", "mpy-6/package.json": "/lib/uwebsocket_client.mpy"}
+_EACH = pytest.mark.parametrize(("name", "client"), _INSTALLED.items(), ids=["top", "folder"])
 
 
 @_EACH
@@ -136,7 +134,7 @@ def test_client_installed_from_a_git_host_echoes(package, address, release, mpre
     with git_hosts.running(pages, tmp_path) as hosts:
         assert mpremote("mip", "install", package, env=hosts.environment).endswith("Done\n")
     assert hosts.asked[0] == f"{address}/package.json"
-    assert _echo(mpremote) == "/lib/uwebsocket_client.py hello\n"
+    assert _echo(mpremote) == "/lib/uwebsocket_client.mpy hello\n"
 
 
 @_EACH
@@ -146,7 +144,21 @@ def test_client_installed_from_a_folder_echoes(name, client, release, mpremote, 
     assert _echo(mpremote) == f"{client} hello\n"
 
 
-# The 32-bit interpreter is Debian's, whose mip is of before 1.25 and knows no relative addresses.
+@pytest.fixture
+def whole_site():
+    """A web server that offers a release which knows its address."""
+    with files.running({}) as site:
+        site.pages |= {f"/{name}": data for name, data in dist.contents(site.url).items()}
+        yield site
+
+
+# The 32-bit interpreter is Debian's 1.25, whose mip knows no relative addresses.
+@_EACH
+def test_client_installed_by_firmware_1_25_from_the_release_with_an_address_echoes(name, client, whole_site, mpremote):
+    assert mpremote("exec", f"import mip; mip.install('{whole_site.url}/{name}')").endswith("Done\n")
+    assert _echo(mpremote) == f"{client} hello\n"
+
+
 @pytest.mark.parametrize("mpremote", ["micropython64"], indirect=True)
 @_EACH
 def test_client_installed_by_the_board_itself_echoes(name, client, site, mpremote):

@@ -96,7 +96,7 @@ def test_bench_that_misses_a_limit_fails_and_tells_figure_and_limit(monkeypatch,
 def test_bench_writes_its_table_between_the_marks_when_told_to(monkeypatch, tmp_path, capsys, arguments):
     readme = tmp_path / "README.md"
     readme.write_text("before\n<!-- bench:begin -->\nold\n<!-- bench:end -->\nafter\n")
-    monkeypatch.setattr(bench, "README", readme)
+    monkeypatch.setattr(bench, "COSTS", readme)
     before = readme.read_text()
     monkeypatch.setattr(bench, "measure", lambda *_: _columns(**{"128 B": 1}))
     assert bench.main(["--on", "micropython64", *arguments]) == 0

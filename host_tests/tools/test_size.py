@@ -112,11 +112,13 @@ def test_server_stream_sends_one_message_and_counts_the_other(server):
 
 @pytest.fixture
 def figures(monkeypatch, tmp_path):
-    """Stand-in measurements, and a README to write to."""
+    """Stand-in measurements, and one page to write to, for README.md and docs/costs.md."""
     readme = tmp_path / "README.md"
-    readme.write_text("# Title\n\n<!-- size:begin -->\nold\n<!-- size:end -->\n")
+    blocks = "".join(f"<!-- {name}:begin -->\nold\n<!-- {name}:end -->\n" for name in ("size", "costs"))
+    readme.write_text(f"# Title\n\n{blocks}")
     results = []
     monkeypatch.setattr(size, "README", readme)
+    monkeypatch.setattr(size, "COSTS", readme)
     monkeypatch.setattr(size, "measure_all", lambda interpreter, rounds, chip: results)
     return results, readme
 
@@ -141,6 +143,7 @@ def test_main_write_puts_the_table_and_its_origin_into_the_readme(figures, figur
     shown = ROW.text(figure) + (" (over)" if code else "")
     assert f"| some memory | {shown} | 2 KiB | 1 KiB |" in text
     assert "`make size`, MicroPython" in text
+    assert "| what | measured |\n" in text and text.count("some memory") == 1
     assert "old" not in text
 
 

@@ -1,10 +1,20 @@
 # upload.py: a file as one message. MIT licence, see LICENSE.
-"""Send a file of any size as one binary message in fragments, through one small buffer."""
+"""Send a file of any size as one binary message in fragments, through one small buffer.
+
+Where there is no such file yet, one of 10000 bytes is made first.
+"""
+
+import os
 
 import uwebsocket_client as websocket
 
 URL = "ws://192.168.1.10:8080/count"
 NAME = "upload.bin"
+
+if NAME not in os.listdir():
+    with open(NAME, "wb") as file:
+        for _ in range(1000):
+            file.write(b"0123456789")
 
 
 def on_connection(ws):

@@ -50,6 +50,8 @@ class Variant:
     romfs: bool
     mpy: bool
     note: str
+    romfs_at: str | None = None  # where the ROMFS begins in flash, for esptool, where that is known
+    romfs_kib: int = 0
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,10 @@ class Certificates:
         return context
 
 
-def issue(folder):
-    """Write new certificates for the host `NAME` into `folder`."""
+def issue(folder, *names):
+    """Write new certificates for hosts, by name or address (default: `NAME`), into `folder`."""
     authority = trustme.CA()
-    certificate = authority.issue_cert(NAME)
+    certificate = authority.issue_cert(*(names or [NAME]))
     found = Certificates(folder / "ca.pem", folder / "server.pem", folder / "server-key.pem")
     authority.cert_pem.write_to_path(found.ca)
     found.server.write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))

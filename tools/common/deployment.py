@@ -31,10 +31,9 @@ print((stat[0], stat[3]))
 """
 _MAKE_FOLDERS = """
 import os
-for path in {folders!r}:
-    parent, _, name = path.rpartition('/')
-    if name not in os.listdir(parent or '/'):
-        os.mkdir(path)
+for parent, name in {folders!r}:
+    if name not in os.listdir(parent):
+        os.mkdir(parent.rstrip('/') + '/' + name)
 """
 _RENAME = """
 import os
@@ -287,8 +286,10 @@ class Deployment:
         unfinished = {path + UNFINISHED: file for path, file in copies.items()}
         commands = [word for path, file in unfinished.items() for word in ("+", "cp", str(file), f":{path}")]
         size = sum(file.stat().st_size for file in copies.values())
-        folders = sorted({_LIB} | {str(folder) for path in copies for folder in PurePosixPath(path).parents} - {"/"})
-        self._board.exec(_MAKE_FOLDERS.format(folders=folders))
+        folders = {
+            folder for path in (f"{_LIB}/", *copies) for folder in PurePosixPath(f"{path}x").parents if folder.name
+        }
+        self._board.exec(_MAKE_FOLDERS.format(folders=[(str(one.parent), one.name) for one in sorted(folders)]))
         try:
             self._board.mpremote(*commands[1:], timeout_s=60 + size // _SLOWEST)
         except remote_board.RemoteError:
