@@ -136,3 +136,34 @@ def test_send_to_a_server_that_sent_fin_and_does_not_read_waits_without_spinning
         assert session.board.clock.now - began <= 2010
         assert sum(session.board.calls.values()) - calls < 15 * 2000, "a few calls in each millisecond"
         assert session.finish() in (-103, -99)
+
+
+@each(FIRMWARE)
+@pytest.mark.parametrize("end", [user_closes, server_closes, server_breaks_a_rule], ids=lambda one: one.__name__)
+def test_fin_behind_a_close_that_has_no_room_makes_no_poll_spin(firmware, end):
+    with Session(firmware, {"ping_interval_ms": 0, "close_timeout_ms": 500}) as session:
+        peer = session.open()
+        session.fill()
+        end(session, peer)
+        session.idle(50)
+        peer.fin()
+        calls = sum(session.board.calls.values())
+        session.finish()
+        assert sum(session.board.calls.values()) - calls < 15 * 600, "a few calls in each millisecond"
+
+
+@each(FIRMWARE)
+@pytest.mark.parametrize("event", ["receive", "data", "pong"])
+def test_server_whose_messages_all_make_a_handler_raise_is_not_silent(firmware, event):
+    def fail(*_):
+        raise ZeroDivisionError
+
+    with Session(firmware, {"ping_interval_ms": 1000, "ping_limit": 1}) as session:
+        peer = session.open()
+        session.on(event, fail)
+        for _ in range(40):
+            peer.frame(wire.PONG if event == "pong" else wire.TEXT, b"x")
+            with pytest.raises(ZeroDivisionError):
+                session.idle(300)
+            session.idle(50)
+        assert session.ws.connected

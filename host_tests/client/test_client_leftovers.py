@@ -138,6 +138,38 @@ def test_control_frame_of_a_tls_connection_never_reaches_the_next(firmware, wait
         checked(session)
 
 
+# What waits behind a full buffer when the connection ends -> the status
+TLS_ENDS = {
+    "pongs": (lambda session, peer: None, (-99, -109)),
+    "the user's close": (lambda session, peer: session.ws.close(1000, "x" * 100), (0,)),
+    "the server's close": (lambda session, peer: peer.close_frame(1000, "x" * 100), (-6,)),
+}
+
+
+@each([*AXTLS, *MBEDTLS])
+@pytest.mark.parametrize("end", ["fin", "reset"])
+@pytest.mark.parametrize("what", TLS_ENDS)
+def test_end_of_a_tls_connection_with_a_full_buffer_is_told_once_and_leaves_nothing(firmware, what, end):
+    then, statuses = TLS_ENDS[what]
+    with TlsSession(firmware, OPTIONS) as session:
+        peer = session.open()
+        session.board.advance(1000)
+        peer.stop_reading()
+        connection = session.board.open_sockets()[0].connection
+        while connection.free > 200:
+            session.ws.send(bytes(min(connection.free - 150, 900)))
+        for _ in range(4):
+            peer.frame(wire.PING, b"x" * 100)
+            session.idle(20)
+        then(session, peer)
+        session.idle(50)
+        getattr(peer, end)()
+        assert session.finish() in statuses
+        session.connect()
+        session.until(lambda: session.ws.connected)
+        checked(session)
+
+
 @each()
 @pytest.mark.parametrize("first", ["refused", "404", "unknown name", "reset", "close frame"])
 def test_attributes_of_a_failed_attempt_are_not_those_of_a_good_one(firmware, first):
