@@ -116,7 +116,7 @@ for name in before:
         continue
     _folder = name
     # Compiled code goes where there is little room: an ESP8266, or what stands in for one.
-    keep = keep == ".py" or name[:4] == "/rom" or platform == "esp32"
+    keep = keep == ".py" or platform == "esp32"
     break
 
 # Nothing of the client comes from anywhere else, above all not from the current folder, which is searched first.
@@ -688,6 +688,8 @@ class WebSocketClient:
                     connection.count = _BUDGET
                     if connection.waiting and self._state != _OPENING:
                         self._write(connection)
+                        if connection.waiting and connection.task is None:
+                            sleep_ms(min(max(wait, 0), 1))  # lwIP shows room after a FIN, and takes nothing
                     try:
                         if self._connection is connection and self._run():
                             self._news = self._news or background

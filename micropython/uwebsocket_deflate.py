@@ -103,7 +103,7 @@ class Deflate:
         # Sending
         self.view = None  # a compressed message
 
-    def offer(self, headers):
+    def offers(self, headers):
         """Return `headers`, a dict of the user's, with the offer in it (RFC 7692 7.1).
 
         That is: without context takeover, or, if the server insists on it, with a smaller window.
@@ -120,7 +120,7 @@ class Deflate:
         text = "; client_no_context_takeover; client_max_window_bits"
         return text if bits == _MOST_BITS else text + "; server_max_window_bits=%d" % bits
 
-    def agree(self, value):
+    def match(self, value):
         """Take the server's Sec-WebSocket-Extensions; return whether it is an answer to the offer (RFC 7692 7.1).
 
         `value`: bytes. Raises `MemoryError`.
@@ -375,3 +375,8 @@ class Deflate:
         if not self.connection.more:
             self.view = None
         return done
+
+
+def phase(ws, connection):
+    """Return the extension of a connection that is about to be asked for."""
+    return Deflate(ws, connection)

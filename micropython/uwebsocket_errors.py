@@ -38,6 +38,8 @@ def close_payload(code, reason):
     """
     if type(code) is not int or not (999 < code < 1004 or 1006 < code < 1015 or 2999 < code < 5000):
         refuse("code", code)
+    if isinstance(reason, str) and len(reason) > 123:
+        refuse("reason")
     try:
         payload = bytes((code >> 8, code & 0xFF)) + reason.encode()
     except (AttributeError, UnicodeError):

@@ -34,13 +34,13 @@ def _text(line):
         return "".join([chr(c) for c in line])
 
 
-def reply(readline, accept, protocols, ws, wanted=False, agree=None):
+def reply(readline, accept, protocols, ws, header=False, match=None):
     """Read and check the server's reply (RFC 6455 4.1, 4.2.2); a generator.
 
     `readline(n)` returns at most `n` bytes of the next line, with its end; less, or `None`, when
     no more has come. `accept`: bytes; `protocols`: a list of the `str` that were offered. `ws`: an object that is
-    given the attributes `http_status` (of a refusal), `error` and `protocol` (the server's choice). `wanted`: whether
-    headers are yielded. `agree`: where an extension was offered, the function that is given what the server has
+    given the attributes `http_status` (of a refusal), `error` and `protocol` (the server's choice). `header`: whether
+    headers are yielded. `match`: where an extension was offered, the function that is given what the server has
     chosen, as bytes, and returns whether it may.
 
     Yields 0 when there is nothing to read; 5 and then a header, `(name, value)` as `str`; -7 or -17 as the
@@ -59,7 +59,7 @@ def reply(readline, accept, protocols, ws, wanted=False, agree=None):
             continue
         room -= len(value)
         ended = value[-1] == 10
-        if wanted or len(line) <= _LINE:
+        if header or len(line) <= _LINE:
             line += value
         if not code and line[:9] != b"HTTP/1.1 "[: len(line)]:
             break
@@ -80,7 +80,7 @@ def reply(readline, accept, protocols, ws, wanted=False, agree=None):
             if code > 199:
                 ws.http_status = code
                 ws.error = _text(line)
-                if not wanted:
+                if not header:
                     break
         elif not line:
             if code != 101:
@@ -120,12 +120,12 @@ def reply(readline, accept, protocols, ws, wanted=False, agree=None):
                     good = chosen is None and _text(value) in protocols
                     chosen = _text(value)
                 elif i > 0:
-                    good = agree(value) if agree and value else not value
+                    good = match(value) if match and value else not value
             if not good:
                 ws.error = "wrong header " + _text(name or line[:_PIECE])
                 code = -7
                 break
-            if wanted and name and (code == 101 or code > 199):
+            if header and name and (code == 101 or code > 199):
                 yield _HEADER
                 yield _text(name), _text(value)
         line = b""
@@ -153,8 +153,8 @@ def phase(ws, connection, load):
             connection.status = -17  # whatever comes after it
         return line
 
-    accept, protocols, agree = connection.target
-    yield from reply(readline, accept, protocols, ws, "header" in ws._handlers, agree)
+    accept, protocols, match = connection.target
+    yield from reply(readline, accept, protocols, ws, "header" in ws._handlers, match)
     connection.phase = connection.target = None
     segment = _SEGMENT
     if platform == "esp8266":

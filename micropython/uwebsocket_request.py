@@ -118,11 +118,11 @@ def phase(ws, connection, load):
         connection.doing = "time-out: request"
     headers = connection.headers
     protocols = offers(headers, ws._options[_PROTOCOLS])
-    agree = None
+    match = None
     if ws._options[_COMPRESSION]:
-        extension = load("deflate", True).Deflate(ws, connection)
-        agree = extension.agree
-        headers = extension.offer(headers)
+        extension = load("deflate", True).phase(ws, connection)
+        match = extension.match
+        headers = extension.offers(headers)
     key = b2a_base64(urandom(16))[:-1]
     size = 0
     for piece in request(ws._url, connection.target, headers, protocols, key):
@@ -146,7 +146,7 @@ def phase(ws, connection, load):
     yield from _write(connection, buffer, n)
     connection.headers = None
     key = b2a_base64(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())[:-1]
-    connection.target = key, protocols, agree
+    connection.target = key, protocols, match
     connection.phase = "reply"
     connection.doing = "time-out: reply"
     connection.waiting = False

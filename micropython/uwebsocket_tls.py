@@ -81,7 +81,10 @@ def phase(ws, connection, load):
     connection.phase = "request"
     connection.doing = "time-out: TLS"
     connection.heard = None
-    tls = library()
+    try:
+        tls = library()
+    except ImportError:
+        raise ValueError("this firmware has no TLS")
     config = ws._options[_TLS] or {}
     verify = config.get("verify", "ca" in config)
     name = config.get("server_hostname")

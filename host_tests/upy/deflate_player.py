@@ -37,7 +37,7 @@ def agreed(bits, value):
     connection = Connection(Feed.read, Feed.over)
     extension = Deflate(Client(), connection)
     extension.bits = bits
-    if not extension.agree(value):
+    if not extension.match(value):
         return None if connection.read is Feed.read and connection.fill is Feed.over else "replaced"
     if connection.read is Feed.read:
         return "not replaced"
@@ -66,7 +66,7 @@ def play(chunks, takeover=False, data=False, most=None, nothing=None):
     extension = Deflate(client, connection)
     extension.bits = 11
     value = b"permessage-deflate; server_max_window_bits=9"
-    if not extension.agree(value if takeover else value + b"; server_no_context_takeover"):
+    if not extension.match(value if takeover else value + b"; server_no_context_takeover"):
         return ["refused"]
     said = []
     pieces = []
