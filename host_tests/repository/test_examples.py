@@ -9,6 +9,7 @@ import fakes
 from common import echo_server, rigs
 from servers import wire
 from support import samples
+from support.programs import chip_session
 
 FOLDER = rigs.DEVICE / "examples"
 PAYLOAD = bytes(range(256)) * 300
@@ -36,6 +37,22 @@ def run(interpreter, tmp_path, url):
 
 def _source(name):
     return (FOLDER / f"{name}.py").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        pytest.param("echo", ["text: hello!", "binary: b'\\x01\\x02\\x03'", "closed: 0"], id="virtual-esp8266-echo"),
+        pytest.param("fragments", ["101 lines, the last: 99,21.98", "closed: 0"], id="virtual-esp8266-fragments"),
+        pytest.param("download", ["100000 bytes in download.bin", "closed: 0"], id="virtual-esp8266-download"),
+        pytest.param("headers", ["protocol: superchat", "closed: 0"], id="virtual-esp8266-headers"),
+        pytest.param("sensor_callbacks", None, id="virtual-esp8266-sensor_callbacks"),
+    ],
+)
+def test_example_on_the_chip_prints_what_it_prints_elsewhere(url, name, lines):
+    session = chip_session()
+    session.fresh()
+    assert session.exec(_source(name).replace(samples.URL, url)).splitlines() == (lines or _SENSOR)
 
 
 @on_micropython

@@ -58,7 +58,7 @@ def told(interpreter, program, *arguments, heap=None, before=None):
 
 
 @functools.cache
-def _session():
+def chip_session():
     """Return a session on a chip that runs until the tests end, with the client and the programs in its ROMFS."""
     stack = contextlib.ExitStack()
     atexit.register(stack.close)
@@ -69,7 +69,7 @@ def _session():
 
 def _told_by_the_chip(program, arguments):
     try:
-        said = _session().run(Path(program).stem, *arguments, timeout_s=_LONGEST_S)
+        said = chip_session().run(Path(program).stem, *arguments, timeout_s=_LONGEST_S)
     except virtual_esp8266_client.ProgramError as error:
         said = str(error)
     lines = said.splitlines()
