@@ -23,6 +23,7 @@ OTHERS = {
     "wifi.json": "the user's network and its password",
     "index.json": "what the Autobahn server writes",
     "BATCH.json": "an argument of a program",
+    "package.json": "what mip reads, in a release",
 }
 _FILE = re.compile(r"(?<![\w./:*<-])(?:[\w.-]+/)*[\w-]+\.(?:py|pyi|md|json|toml|conf|js|c|h)\b(?!\.)")
 _SECTION = re.compile(r"docs/ports\.md, ([^.;:()\"]+)")

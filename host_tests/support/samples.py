@@ -65,6 +65,8 @@ def run(interpreter, source, folder, replaced, enough=None):
     lines = []
     with process:
         for line in process.stdout:
+            if len(lines) == enough:
+                break  # it printed more before it was ended
             lines.append(line.removesuffix("\n"))
             if len(lines) == enough:
                 process.kill()
