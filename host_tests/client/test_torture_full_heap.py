@@ -51,17 +51,28 @@ def url():
         yield server.url("")
 
 
-@pytest.mark.parametrize("event", EVENTS)
-@pytest.mark.parametrize("interpreter", MICROPYTHONS)
-def test_event_with_a_full_heap_keeps_its_status(url, compiled, interpreter, event, torturer):
+def faults(interpreter, event, url, folder, *more):
+    """Play an event with every amount of free heap; return how many runs there were, and what went wrong."""
     step = BLOCK[interpreter]
-    arguments = url, event, "0", str(LAST), str(step)
-    results = told(interpreter, "full_heap_program.py", *arguments, heap=HEAP[interpreter], before=compiled)
+    arguments = url, event, "0", str(LAST), str(step), *more
+    results = told(interpreter, "full_heap_program.py", *arguments, heap=HEAP[interpreter], before=folder)
     wrong = []
     for left in range(0, LAST, step):
         _, status, raised, problem = results[left]
-        torturer.runs["full heap"] += 1
         if problem or raised or status not in EVENTS[event][1]:
             raised = raised or "nothing"
             wrong.append(f"{left} bytes free: status {status}, poll() raised {raised}, {problem or 'usable'}")
-    assert not wrong, f"{len(wrong)} of {len(results)} runs went wrong:\n" + "\n".join(wrong[:8])
+    return len(results), wrong
+
+
+@pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.parametrize("interpreter", MICROPYTHONS)
+def test_event_with_a_full_heap_keeps_its_status(url, compiled, interpreter, event, torturer):
+    runs, wrong = faults(interpreter, event, url, compiled)
+    torturer.runs["full heap"] += runs
+    assert not wrong, f"{len(wrong)} of {runs} runs went wrong:\n" + "\n".join(wrong[:8])
+
+
+def test_full_heap_torturer_finds_a_fault_put_in_on_purpose(url, compiled):
+    runs, wrong = faults("micropython64", "fin", url, compiled, "wrong")
+    assert len(wrong) == runs

@@ -111,7 +111,7 @@ def _closed_by_server(run):
 
 def _lost(run):
     run.near.open()
-    run.near.peer.close()
+    run.near.peer.fin()
     run.board.advance(100)
 
 

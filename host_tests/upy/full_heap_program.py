@@ -1,10 +1,11 @@
 """Lets the heap be full but for n bytes while something happens to a connection, for n in steps.
 
-    full_heap_program.py URL EVENT FIRST LAST STEP
+    full_heap_program.py URL EVENT FIRST LAST STEP [wrong]
 
 EVENT is a path of the server: its script waits for a message, then does what the event is named after; those that
 begin with "opening" do it instead of the upgrade. Tells for each n [n, statuses, errors that came out of poll() while
 the heap was full, what is wrong]; wrong is "" or what was seen afterwards.
+With "wrong" the status of a connection that the server has ended is told as another one: a fault that must be found.
 """
 
 import gc
@@ -19,12 +20,15 @@ _URL = sys.argv[1]
 _ROUNDS = 60  # polls with a full heap, at most
 _QUIET = 15  # and at least, where nothing comes of the event
 _PATIENCE_MS = 3000
+_WRONG = sys.argv[6:] == ["wrong"]
 
 closes = [None] * 4  # without an allocation: the statuses, and how many there are
 told = [0, 0]
 
 
 def closed(ws, status):
+    if status == -99 and _WRONG:
+        status = -101
     if told[0] < 4:
         closes[told[0]] = status
     told[0] += 1
