@@ -346,7 +346,7 @@ def test_main_of_the_board_is_put_aside_and_runs_again(breakable, capfd):
     main.write_text("hog = bytearray(20000)\nopen('/ran', 'a').write('x')\nwhile True:\n    pass\n")
     breakable.reset()
     try:
-        assert _run(breakable, "--only", "echoes", "--only", "memory") == 0
+        assert _run(breakable, "--only", "echoes") == 0
         assert "main.py is put aside meanwhile, and comes back" in capfd.readouterr().err
         assert main.exists() and not (breakable.flash / "main.board-test").exists()
     finally:
