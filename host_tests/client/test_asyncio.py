@@ -1,4 +1,4 @@
-"""The front-end for asyncio on every interpreter: the cases of upy/asyncio_program.py, programs made for websockets."""
+"""The front-end for asyncio on every interpreter, by host_tests/upy/asyncio_program.py, and websockets programs."""
 
 import pytest
 

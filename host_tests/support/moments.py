@@ -5,7 +5,7 @@ allocation may fail wherever one is made. These places are found by tracing the 
 operation runs again and again, and each time something happens one moment later.
 
 `JUMPS`, `CALLBACKS` and `ALLOCATIONS` are the kinds of moments. All are supersets of what a board does: MicroPython
-looks for callbacks and for Ctrl-C at jumps and in calls that wait (py/vm.c, pending_exception_check).
+looks for callbacks and for Ctrl-C at jumps and in calls that wait (MicroPython's virtual machine, pending_exception_check).
 """
 
 import ast
@@ -23,7 +23,7 @@ _CALLS = ("CALL", "CALL_FUNCTION_EX")
 _WAITS = ("poll", "sleep", "getaddrinfo", "wrap_socket")  # calls of the firmware that look for Ctrl-C
 
 # What always allocates on MicroPython, by the instructions of CPython 3.11. Calls of functions in byte code do not:
-# without room in the heap their frames lie on the C stack (py/objfun.c).
+# without room in the heap their frames lie on the C stack (MicroPython's function objects).
 _ALLOCATING = (
     "BUILD_TUPLE", "BUILD_LIST", "BUILD_MAP", "BUILD_CONST_KEY_MAP", "BUILD_SLICE", "BUILD_STRING", "LIST_EXTEND",
     "MAKE_FUNCTION", "IMPORT_NAME", "LIST_TO_TUPLE", "FORMAT_VALUE", "CALL_FUNCTION_EX",
@@ -39,7 +39,7 @@ _MAKING_METHODS = {
     "digest", "SSLContext", "wrap_socket", "Timer", "WLAN", "stat",
 }  # fmt: skip
 _READING_METHODS = {"read", "recv", "readline"}  # with a size alone: they return what they have made
-# So many attributes a MicroPython object holds before it needs a larger table (py/map.c)
+# So many attributes a MicroPython object holds before it needs a larger table (MicroPython's maps)
 _FULL = (0, 2, 4, 6, 8, 10, 12, 17, 23, 29, 37, 47)
 
 

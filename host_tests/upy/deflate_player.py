@@ -16,8 +16,8 @@ class Connection:
     def __init__(self, read, fill=None):
         self.read = read
         self.fill = fill
-        self.budget = _BUDGET
-        self.scratch = bytearray(1)
+        self.count = _BUDGET
+        self.out_buf = bytearray(1)
         self.status = self.close = None
         self.more = False
 
@@ -97,7 +97,7 @@ def play(chunks, takeover=False, data=False, most=None, nothing=None):
         else:
             if connection.status is not None:
                 said.append("a status without an end")
-            connection.budget = _BUDGET
+            connection.count = _BUDGET
             idle += feed.over()
             if idle > _IDLE_STEPS:
                 if said and is_end(said[-1]):

@@ -20,7 +20,7 @@ def _client(client, state):
     ws = client.createClient()
     connection = client.Connection()
     connection.sock = connection.raw = _Sink()
-    connection.buffer = connection.scratch = bytearray(144)
+    connection.buffer = connection.out_buf = bytearray(144)
     connection.heard = True
     ws._state = state
     ws._connection = connection
@@ -40,4 +40,5 @@ def close_payload_of(client, status):
     ws._fail(status)
     if not connection.ended or connection.status != status:
         raise ValueError("no Close frame went out")
-    return connection.close
+    close = connection.close
+    return bytes((close >> 8, close & 0xFF)) if isinstance(close, int) else close
