@@ -21,7 +21,7 @@ MPREMOTE = str(rigs.VENV / "bin" / "mpremote")
 SENT = rigs.ROOT / "tools" / "programs"
 # Not the masker: it is in viper, and its names are the compiler's.
 PROGRAMS = [
-    *compiler.sources(),
+    *sorted(path for path in rigs.DEVICE.glob("uwebsocket_*.py") if path.name != compiler.MASKER),
     *sorted(rigs.DEVICE.glob("examples/*.py")),
     boards.BOOT,
     *sorted(path for folder in ("board_test", "demo") for path in (SENT / folder).glob("*.py")),
@@ -43,7 +43,7 @@ TYPES = ("str", "bytes", "bytearray", "memoryview", "list", "tuple", "dict", "se
 
 # The last lines make objects whose types have no name in any module.
 _ASK = """
-import sys
+import asyncio, sys
 def tell(kind, thing):
     print(kind, *dir(thing))
 for name in {modules}:
@@ -54,13 +54,16 @@ for name in {modules}:
     tell("module " + name, module)
     for one in dir(module):
         tell("object " + one, getattr(module, one))
+for one in dir(asyncio.core):
+    tell("object " + one, getattr(asyncio.core, one))
+tell("object ", asyncio.core)
 import flashbdev, errno, hashlib, io, network, re, select, socket
 print("globals", *(name for name in dir(flashbdev) if name[:2] == "__"))
 def generator():
     yield
 for one in (OSError(1), StopIteration(1), generator(), select.poll(), socket.socket(), network.WLAN(0), range(1),
             hashlib.sha1(), re.compile("a"), re.match("a", "a"), io.BytesIO(), io.StringIO(), open("boot.py"),
-            sys.implementation, sys.stdin):
+            sys.implementation, sys.stdin, asyncio.core.Task(generator())):
     tell("object ", one)
 """
 
@@ -139,6 +142,13 @@ def stub_names(folder):
 
     for name in files:
         module(name)
+    for path in itertools.chain(folder.glob("asyncio/*.pyi"), folder.glob("stdlib/asyncio/*.pyi")):
+        tree = ast.parse(path.read_text())
+        names.modules["asyncio"].add(path.stem)
+        names.attributes.update(defined(tree.body))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                names.attributes.update(defined(node.body))
     names.builtins = set(module("builtins"))
     names.attributes.update(*names.modules.values())
     names.module_globals = {"__name__", "__file__"}
