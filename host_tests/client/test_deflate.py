@@ -24,7 +24,7 @@ on_micropython = pytest.mark.parametrize("interpreter", MICROPYTHONS)
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mpy")
-    compiler.build_folder(compiler.sources(), folder)
+    compiler.build_folder([*compiler.sources(), *compiler.extra_sources()], folder)
     return str(folder)
 
 

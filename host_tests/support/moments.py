@@ -5,7 +5,7 @@ allocation may fail wherever one is made. These places are found by tracing the 
 operation runs again and again, and each time something happens one moment later.
 
 `JUMPS`, `CALLBACKS` and `ALLOCATIONS` are the kinds of moments. All are supersets of what a board does: MicroPython
-looks for callbacks and for Ctrl-C at jumps and in calls that wait (MicroPython's virtual machine, pending_exception_check).
+looks for callbacks and for Ctrl-C at jumps and in calls that wait (pending_exception_check in its virtual machine).
 """
 
 import ast
