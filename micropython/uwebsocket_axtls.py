@@ -35,6 +35,7 @@ class _Gate(io.IOBase):
         self.inside = False  # a record has begun
         self.body = False  # and its header is complete
         self.rest = b""  # what axTLS has written and TCP not taken
+        self.start = 0  # and where it begins by now
         self.error = None
 
     def wait(self, flags):
@@ -73,7 +74,7 @@ class _Gate(io.IOBase):
             return -errno.ECONNRESET
         try:
             while True:
-                n = None if self.rest else self.raw_write(buffer)
+                n = None if self.rest else self.raw_write(buffer, 0)
                 if n is not None:
                     return n
                 if not self.waits:
@@ -88,9 +89,9 @@ class _Gate(io.IOBase):
             self.error = OSError(errno.ENOMEM, "")
         return -errno.ECONNRESET
 
-    def raw_write(self, buffer):
+    def raw_write(self, buffer, start):
         began = ticks_ms()
-        n = self.raw.write(buffer)
+        n = self.raw.write(buffer, start, len(buffer) - start)
         if n and ticks_diff(ticks_ms(), began) > _LWIP_WAITED_MS:
             # lwIP had no memory: it waits 10 s, drops the data and says that it is out
             raise OSError(errno.ENOMEM, "")
@@ -98,11 +99,13 @@ class _Gate(io.IOBase):
 
     def flush(self):
         # Writes what TCP had no room for; whether all of it is out.
-        while self.rest:
-            n = self.raw_write(self.rest)
+        while self.start < len(self.rest):
+            n = self.raw_write(self.rest, self.start)
             if not n:
                 return False
-            self.rest = self.rest[n:]
+            self.start += n  # without the heap: what is out must not go out again
+        self.rest = b""
+        self.start = 0
         return True
 
     def ioctl(self, request, argument):
@@ -185,16 +188,20 @@ class AxTLS:
             k = self._owed
             self._owed = 0
             return k
+        piece = bytearray(_PIECE)
         gate.shut = True
         try:
             # what is decrypted, or half read, must be out of the way
-            piece = bytearray(_PIECE)
             k = 1
             while k:
                 k = self._take(piece, _PIECE)
                 if k:
-                    self._kept += piece[:k]
                     self._connection.ready = True
+                    self._kept += piece[:k]
+        except MemoryError:
+            # what was decrypted may be lost
+            gate.error = OSError(errno.ENOMEM, "")
+            raise gate.error
         finally:
             gate.shut = False
         if gate.inside:
