@@ -61,6 +61,9 @@ _SHORT = (
     "smallest heap for connect, 5 binary echoes of 4000 B, close",
     'smallest heap for 1 MiB received by `"data"` and 1 MiB sent in fragments',
     "heap growth in 1000 rounds of connect, echo, close",
+    "ESP8266, `.mpy`: heap free with a connection open, at least",
+    "ESP8266, ROMFS: heap free with a connection open, at least",
+    "ESP8266, frozen: heap free with a connection open, at least",
 )
 _STEP = 256
 _RUNS = 3
