@@ -17,6 +17,16 @@ from common import compiler, report, rigs
 FOLDER = rigs.ROOT / "host_tests" / "client"
 OUT = rigs.BUILD / "cover"
 TESTS = {
+    # those on scripted boards, which are quick
+    "uwebsocket_client": (
+        "client_events",
+        "client_sending",
+        "client_receiving",
+        "client_closing",
+        "client_reconnecting",
+        "client_timers",
+        "client_arguments",
+    ),
     "uwebsocket_request": ("request", "client_connecting"),
     "uwebsocket_reply": ("reply", "client_connecting"),
     "uwebsocket_connect": ("client_connecting", "client_reconnecting"),

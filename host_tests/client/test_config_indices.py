@@ -52,5 +52,4 @@ def test_options_are_taken_by_an_index_that_is_marked(module):
 
 
 def test_every_option_is_used():
-    # "compression" is another module's business
-    assert {_expected(name) for _, name, _ in _FOUND} == set(range(len(KEYS))) - {KEYS.index("compression")}
+    assert {_expected(name) for _, name, _ in _FOUND} == set(range(len(KEYS)))

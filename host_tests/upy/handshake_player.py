@@ -9,7 +9,9 @@ WAITING = "waiting"
 _IDLE_STEPS = 3  # without anything to read, at the end
 _CUT_EVERYWHERE = 400
 _CUTS = tuple(range(508, 516)) + tuple(range(16380, 16390))
-_PROTOCOLS = 1  # index of the option
+# Indices of the options
+_PROTOCOLS = 1
+_COMPRESSION = 12
 _HEADER = 5  # the event that a header is
 
 
@@ -24,7 +26,7 @@ class Wire:
         self.sock = self
         self.sent = bytearray()
         self._url = url
-        self._options = {_PROTOCOLS: protocols}
+        self._options = {_PROTOCOLS: protocols, _COMPRESSION: False}
         self.target = target
         self.headers = headers
         self._most = most
