@@ -86,7 +86,7 @@ def _full(run):
     _slow(run)
     connection = next(sock.connection for sock in run.board.open_sockets() if sock.connection.peer is run.near.peer)
     while connection.free > _OVERHEAD:
-        run.near.send(min(connection.free - _OVERHEAD, 60000 if run.plain else 900))
+        run.near.send(min(connection.free - _OVERHEAD, run.largest_write))
 
 
 def _full_with_news(run):
