@@ -166,8 +166,7 @@ class Run:
         port, tls = TRANSPORTS[transport]
         self.board = fakes.board(port, spin_limit=3000)
         self.random = random.Random(seed)
-        # what goes out as one record, or many
-        self.largest_write = 60000 if not tls else 900 if port == "esp8266" else 4000
+        self.plain = not tls
         self.problems = []
         self.in_handler = {}
         self.wrong = wrong
