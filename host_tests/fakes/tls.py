@@ -180,8 +180,10 @@ class TlsPeer(Peer):
     def segment(self, data):
         """A segment came: take the records in it."""
         records = self._from_client
-        for byte in data:
-            records.buffer.append(byte)
+        while data:
+            size = records.wanted
+            records.buffer += data[:size]
+            data = data[size:]
             if len(records.buffer) > HEADER_SIZE and not records.wanted:
                 kind, content = records.open()
                 if content is None:
