@@ -21,6 +21,8 @@ export MICROPYTHON32
 
 # Files go to a worker as a whole: tests of one file may share a folder.
 PYTEST   = .venv/bin/pytest -n 2 --dist loadfile
+# Tests of the client that take long, or a rig beside MicroPython.
+NOT_QUICK = torture over_sockets on_the_chip asyncio deflate receiver
 ON_BOARD = $(if $(PORT),--port $(PORT)) $(if $(BOARD),--board $(BOARD))
 
 .DEFAULT_GOAL := help
@@ -71,7 +73,7 @@ dist: setup  ## build a release, the same bytes each time
 	@$(PYTHON) tools/dist.py $(ARGS)
 
 quick: build test-packages  ## run the tests of the client on the three interpreters (under a minute)
-	@$(PYTEST) host_tests/client --ignore-glob='*/test_torture_*'
+	@$(PYTEST) host_tests/client $(foreach part,$(NOT_QUICK),--ignore-glob='*$(part)*')
 
 test: duration all-rigs build pytest size-check autobahn-check rigs  ## run every test, the memory limits and the main Autobahn sections
 
