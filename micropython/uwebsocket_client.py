@@ -320,10 +320,10 @@ class WebSocketClient:
     def serve(self, timeout_ms=0, background=True):
         """Poll for the background: what is handled ends the next `poll()` at once. Returns what `poll()` returns."""
         owner = self._owner
+        if owner or _loading:
+            self._asked = True  # who is inside, or loads, has the background called when it ends
+            return True
         try:
-            if owner or _loading:
-                self._asked = True
-                return True
             self._owner = _METHOD
             return self._turn(timeout_ms, background)
         finally:

@@ -601,3 +601,24 @@ def test_handlers_that_move_other_clients_disturb_none(firmware):
         session.board.run_background(500)
         assert session.messages == ["hello"] * 3
         assert not session.board.printed
+
+
+@each(BOARDS)
+def test_background_asks_only_once_while_a_module_is_loaded(firmware):
+    """It would else be scheduled again at each jump of the module's code, and Ctrl-C always meet it there."""
+    with Session(firmware, BACKGROUND) as session:
+        session.connect()
+        session.board.run_background(1000)
+        assert session.ws.connected
+        client = session.board.load("uwebsocket_client")
+        client._loading = "uwebsocket_config"
+        before = session.board.calls["schedule"]
+        session.peer = session.server.peers[-1]
+        session.peer.frame(wire.TEXT, "meanwhile")
+        session.board.run_background(500)
+        assert session.board.calls["schedule"] - before <= 30
+        assert not session.messages
+        client._loading = None
+        session.board.run_background(500)
+        session.poll(0)
+        assert session.messages == ["meanwhile"]
