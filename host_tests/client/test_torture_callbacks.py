@@ -96,7 +96,8 @@ SHARES = {
 # Less of what is no board, is a port that differs little here, blocks in each call, is long, or is much like another
 RARE = {
     "unix": 0.1, "unix-mbedtls": 0.05, "esp8266": 0.5, "esp32-mbedtls": 0.5, "esp8266-axtls": 0.2,
-    "waiting": 0.2, "news-answered": 0.2, "background-opening": 0.4, "background-send": 0.4,
+    "waiting": 0.2, "news-answered": 0.2, "background-opening": 0.4, "background-send": 0.4, "full-news": 0.5,
+    "full-ping-due": 0.4,
 }  # fmt: skip
 # What the program may then meet: the callback has closed before, or connected
 CAUSED = {
