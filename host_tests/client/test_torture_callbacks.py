@@ -96,11 +96,14 @@ SHARES = {
 # Less of what is no board, is a port that differs little here, blocks in each call, is long, or is much like another
 RARE = {
     "unix": 0.1, "unix-mbedtls": 0.05, "esp8266": 0.5, "esp32-mbedtls": 0.5, "esp8266-axtls": 0.2,
-    "waiting": 0.2, "news-answered": 0.2, "background-opening": 0.4, "background-send": 0.4,
+    "waiting": 0.2, "news-answered": 0.2, "background-opening": 0.4, "background-send": 0.4, "full-news": 0.5,
+    "full-ping-due": 0.4,
 }  # fmt: skip
 # What the program may then meet: the callback has closed before, or connected
-CAUSED = {"near-close": "ENOTCONN", "near-close-connect": "ENOTCONN", "near-connect": "EALREADY",
-          "near-send-connect": "EALREADY"}  # fmt: skip
+CAUSED = {
+    "near-close": ("ENOTCONN",), "near-close-connect": ("ENOTCONN", "EALREADY"), "near-connect": ("EALREADY",),
+    "near-send-connect": ("EALREADY",),
+}  # fmt: skip
 FAR_IS_OPEN = ("far-send", "far-send-large", "far-close", "both-poll")
 
 
@@ -116,8 +119,7 @@ def play(transport, scene_name, action, turn, wrong=None):
         moments = Moments(run.board, CALLBACKS, turn, lambda: run.callback(lambda: ACTIONS[action](run, scene)))
         error = run.operate(scene, moments)
         if moments.happened:
-            caused = CAUSED.get(action)
-            if error is not None and not (caused and run.is_errno(error, caused)):
+            if error is not None and not run.is_errno(error, *CAUSED.get(action, ())):
                 run.problem(f"the program met {shown(error)}")
             run.verdict(scene, again=not turn % 3)
         return Outcome(moments.count, moments.place, run.problems)

@@ -19,7 +19,7 @@ INTERRUPTED = (-199,)
 UNHARMED = {"idle": "poll()", "closing": "poll()", "waiting": "sleep()"}
 
 # Of these only a sample is played: no board; long
-RARE = {"unix": 0.3, "unix-mbedtls": 0.1, "waiting": 0.3}
+RARE = {"unix": 0.3, "unix-mbedtls": 0.1, "waiting": 0.3, "full-news": 0.5, "full-ping-due": 0.5}
 
 
 def _raise():
