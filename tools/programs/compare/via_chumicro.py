@@ -7,12 +7,12 @@ from chumicro_websockets import WebSocketBackpressureError, WebSocketClient, Web
 
 def run(url, session, limit_s=None):
     """Play a session over one connection; return how it ended. `limit_s` is for pings and time-outs."""
-    todo = []
+    unsent = []
     told = []
 
     def step(message=None):
         try:
-            todo.append(list(session.send(message)))
+            unsent.append(list(session.send(message)))
         except StopIteration:
             client.close()
 
@@ -27,11 +27,11 @@ def run(url, session, limit_s=None):
     client.connect(url)
     while client.state != WebSocketState.CLOSED:
         try:
-            while todo and client.state == WebSocketState.OPEN:
-                while todo[0][1]:
-                    client.send_binary(todo[0][0])
-                    todo[0][1] -= 1
-                todo.pop(0)
+            while unsent and client.state == WebSocketState.OPEN:
+                while unsent[0][1]:
+                    client.send_binary(unsent[0][0])
+                    unsent[0][1] -= 1
+                unsent.pop(0)
         except WebSocketBackpressureError:
             pass  # handle() makes room
         if client.check(ticks_ms()):
