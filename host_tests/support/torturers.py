@@ -96,7 +96,11 @@ def _spread(play, cases):
         running.append((process, ours))
     found = [None] * len(cases)
     for number, (process, pipe) in enumerate(running):
-        found[number::workers] = pipe.recv()
+        try:
+            found[number::workers] = pipe.recv()
+        except EOFError:
+            process.join()
+            raise AssertionError(f"a process of the torturer has ended by itself: {process.exitcode}") from None
         process.join()
     return found
 
