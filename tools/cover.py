@@ -29,7 +29,7 @@ TESTS = {
     ),
     "uwebsocket_connection": ("connection", "client_sending", "client_receiving"),
     "uwebsocket_url": ("url", "client_connecting", "client_reconnecting"),
-    "uwebsocket_request": ("request", "client_connecting", "client_handshake"),
+    "uwebsocket_request": ("request", "client_connecting", "tls_scripted"),
     "uwebsocket_reply": ("reply", "client_connecting"),
     "uwebsocket_connect": ("client_connecting", "client_reconnecting"),
     "uwebsocket_errors": ("errors", "client_closing"),
