@@ -12,7 +12,12 @@ class _Outcome(Protocol):
     error: str | None
 
 def reply(
-    readline: Callable[[int], bytes | None], accept: bytes, protocols: list[str], ws: _Outcome, header: bool = False
+    readline: Callable[[int], bytes | None],
+    accept: bytes,
+    protocols: list[str],
+    ws: _Outcome,
+    header: bool = False,
+    match: Callable[[bytes], bool] | None = None,
 ) -> Iterator[int | tuple[str, str]]: ...
 def phase(
     ws: WebSocketClient, connection: Connection, load: Callable[..., ModuleType]

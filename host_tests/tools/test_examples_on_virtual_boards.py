@@ -59,7 +59,7 @@ def said_after_reset(board, last):
     return said
 
 
-@pytest.mark.parametrize("name", payload.example_names())
+@pytest.mark.parametrize("name", sorted(PRINTED))
 def test_example_as_main_does_what_it_says(name, board, wifi, url, capsys):
     arguments = ["--port", board.port, "--wifi", str(wifi), "--example", name, "--url", url]
     assert deploy.main(arguments) == 0, capsys.readouterr()
@@ -74,4 +74,5 @@ def test_example_as_main_does_what_it_says(name, board, wifi, url, capsys):
 
 
 def test_examples_that_are_run_are_all():
-    assert sorted(PRINTED) == payload.example_names()
+    # the two sensors are run by host_tests/client/test_asyncio.py and host_tests/repository/test_examples.py
+    assert sorted([*PRINTED, "sensor_asyncio", "sensor_callbacks"]) == payload.example_names()

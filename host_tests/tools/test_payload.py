@@ -101,7 +101,7 @@ REPLACED = {
     "boot_of_a_user": ("boot.py", "import network\n", False),
     "example": ("main.py", payload.example("echo"), True),
     "example_with_a_server": ("main.py", payload.example("reconnect", URL), True),
-    "edited_example": ("main.py", payload.example("background").replace("my-network", "home"), False),
+    "edited_example": ("main.py", payload.example("background") + "\nprint(1)\n", False),
     "main_of_a_user": ("main.py", "print('hello')\n", False),
     "main_that_does_not_parse": ("main.py", "print('hello'\n", False),
     "main_with_a_null": ("main.py", "\0", False),
