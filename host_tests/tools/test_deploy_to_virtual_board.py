@@ -138,7 +138,7 @@ def test_deploy_to_all_boards_at_once_reaches_each(tmp_path, monkeypatch, capsys
 
 
 def test_deploy_into_the_romfs_is_imported_from_there(flash, tmp_path, monkeypatch, capsys):
-    (tmp_path / "rom.img").write_bytes(b"\xff" * (6 << 12))
+    (tmp_path / "rom.img").write_bytes(b"\xff" * (8 << 12))
     flash.mkdir()
     mount = f"mount_rom(Image(vfs.VfsPosix({str(tmp_path)!r}).open('/rom.img', 'r+b')))\n"
     (flash / "boot.py").write_text((FAKES / "flash_images.py").read_text() + mount)
