@@ -87,66 +87,67 @@ _POLLIN = const(1)
 _POLLOUT = const(4)
 _POLLHUP = const(16)
 
-# Where this module was imported from, and whether what is loaded later stays in memory. Firmware for the ESP8266
-# does not tell (it has no __file__ in any version), so the path is searched as the import has done.
-_folder = ".frozen"
-keep = True
-before = path[:]
-for name in before:
-    if name == ".frozen":
-        # Frozen modules cannot be seen, only tried.
-        path[:] = (name,)
-        try:
-            __import__("uwebsocket_protocol")
-            break
-        except ImportError:
-            continue
-        finally:
-            path[:] = before
-    if name[:1] != "/":
-        name = (os.getcwd().rstrip("/") + "/" + name).rstrip("/")
-    for keep in (".py", ".mpy"):
-        try:
-            os.stat(name + "/uwebsocket_client" + keep)
-            break
-        except OSError:
-            pass
-    else:
-        keep = True
-        continue
-    _folder = name
-    # Compiled code goes where there is little room: an ESP8266, or what stands in for one.
-    keep = keep == ".py" or platform == "esp32"
-    break
-
-# Nothing of the client comes from anywhere else, above all not from the current folder, which is searched first.
-path[:] = (_folder,)
-try:
-    from uwebsocket_connection import Connection
-    from uwebsocket_protocol import receiver, utf8
-finally:
-    path[:] = before
-
-# The statuses of what the network raises, less 100, by errno. The numbers differ by port; ENETUNREACH (101, on the
-# ESP32 114) and EPIPE (32) have no names.
-_statuses = bytearray(b"\x63" * 129)
-for name in (
-    (errno.ENOMEM, 1),
-    (errno.ENOBUFS, 1),
-    (errno.ETIMEDOUT, 3),
-    (errno.EHOSTUNREACH, 4),
-    (114 if platform == "esp32" else 101, 4),
-    (errno.ECONNABORTED, 8),
-    (errno.ECONNRESET, 9),
-    (32, 9),
-    (errno.ECONNREFUSED, 11),
-):
-    _statuses[name[0]] = name[1]
+# The statuses of what the network raises, by errno. The numbers differ by port; ENETUNREACH (101, on the ESP32 114)
+# and EPIPE (32) have no names.
+_statuses = {
+    errno.ENOMEM: -101,
+    errno.ENOBUFS: -101,
+    errno.ETIMEDOUT: -103,
+    errno.EHOSTUNREACH: -104,
+    114 if platform == "esp32" else 101: -104,
+    errno.ECONNABORTED: -108,
+    errno.ECONNRESET: -109,
+    32: -109,
+    errno.ECONNREFUSED: -111,
+}
 
 _NETWORK = (OSError, EOFError, ValueError)  # what the network stack raises; made once, for to make it takes heap
 
 _loading = None  # the module that is being loaded; meanwhile no client is polled
 _board = None  # the module that serves clients in the background, once it is loaded
+
+
+def find():
+    """Return the folder that this module was imported from, and whether what is loaded later stays in memory.
+
+    Firmware for the ESP8266 does not tell (it has no __file__ in any version), so the path is searched as the import
+    has done.
+    """
+    before = path[:]
+    for folder in before:
+        if folder == ".frozen":
+            # Frozen modules cannot be seen, only tried.
+            path[:] = (folder,)
+            try:
+                __import__("uwebsocket_protocol")
+                break
+            except ImportError:
+                continue
+            finally:
+                path[:] = before
+        if folder[:1] != "/":
+            folder = (os.getcwd().rstrip("/") + "/" + folder).rstrip("/")
+        for end in (".py", ".mpy"):
+            try:
+                os.stat(folder + "/uwebsocket_client" + end)
+                # Compiled code goes where there is little room: an ESP8266, or what stands in for one.
+                return folder, end == ".py" or platform == "esp32"
+            except OSError:
+                pass
+    return ".frozen", platform != "esp8266"
+
+
+_folder, keep = find()
+
+# Nothing of the client comes from anywhere else, above all not from the current folder, which is searched first.
+search = path[:]
+path[:] = (_folder,)
+try:
+    from uwebsocket_connection import Connection
+    from uwebsocket_protocol import receiver, utf8
+finally:
+    path[:] = search
+del find, search
 
 
 def load(name, keep=keep):
@@ -297,7 +298,71 @@ class WebSocketClient:
             self._owner = _METHOD
             if owner >= _METHOD:
                 raise OSError(errno.EALREADY, "send")
-            self._send(message, opcode, fin)
+            kind = BINARY
+            if isinstance(message, str):
+                kind = TEXT
+                try:
+                    view = memoryview(message)
+                except TypeError:  # a str without the buffer protocol
+                    view = memoryview(message.encode())
+            else:
+                view = memoryview(message)
+                if not isinstance(message, (bytes, bytearray)) and len(bytes(view[:1])) > 1:
+                    view = load("errors").bytes_of(message)  # items of more than a byte
+            n = len(view)
+            if opcode is None:
+                opcode = kind
+            connection = self._connection
+            opened = self._state == _OPEN
+            text = connection.text if opened else None
+            wrong = None
+            if opcode not in (_CONTINUATION, TEXT, BINARY, _PING, _PONG):
+                wrong = "opcode"
+            elif opcode > _CLOSE:
+                if n > 125 or not fin:
+                    wrong = "send"
+            elif opened:
+                if (text is None) == (opcode == _CONTINUATION):
+                    wrong = "fin"
+                else:
+                    if opcode:
+                        text = 0 if opcode == TEXT else -1
+                    # a str is UTF-8 already, but on MicroPython it may hold surrogates
+                    if text > 0 or text == 0 and (kind == BINARY or len(message) != n):
+                        text = utf8(view, 0, n, text)
+                        if text < 0 or fin and text:
+                            wrong = "text"
+                    if fin:
+                        text = None
+            if wrong:
+                load("errors").refuse(wrong, opcode)
+            if not opened:
+                raise OSError(errno.ENOTCONN, "send")
+
+            begun = False
+            try:
+                end = ticks_add(ticks_ms(), self._options[_SEND_TIMEOUT])
+                self._write(connection, end)  # a control frame may be waiting
+                opcode |= _FIN if fin else 0
+                connection.more = begun = True
+                done = 0
+                while connection.more:
+                    done = connection.fill(opcode, view, done)
+                    self._write(connection, end, False)
+                connection.text = text
+            except BaseException as error:
+                if self._connection is connection and self._state == _OPEN:
+                    if begun and not connection.more and connection.start >= connection.end and not connection.unsure:
+                        connection.text = text  # all of it is out
+                    elif connection.unsure or begun and connection.torn:
+                        self._end(-199)
+                    elif begun:
+                        connection.start = connection.end
+                        connection.more = False
+                        connection.buffer = connection.out_buf
+                        if isinstance(error, MemoryError):
+                            self._fail(-16)
+                raise
         finally:
             self._owner = owner
             self._settle()
@@ -323,12 +388,64 @@ class WebSocketClient:
         if owner or _loading:
             self._asked = True  # who is inside, or loads, has the background called when it ends
             return True
+        end = ticks_add(ticks_ms(), min(max(timeout_ms, 0), _NEVER))
+        handled = False
         try:
             self._owner = _METHOD
-            return self._turn(timeout_ms, background)
+            while not handled:
+                if self._noted:
+                    self._owner = _NOBODY
+                    self._settle()
+                    self._owner = _METHOD
+                if self._ended or self._unmade:
+                    self._news = self._news or background
+                    self._tell()
+                    break
+                if self._state == _CLOSED:
+                    break
+                connection = self._connection
+                wait = _SLICE if timeout_ms < 0 else ticks_diff(end, ticks_ms())
+                handled = wait <= 0  # the last round
+                if connection is None or not connection.ready:
+                    # Wait for what the connection needs now; meanwhile callbacks may use the client.
+                    wait = max(min(wait, self._left(), _SLICE), 0)
+                    flags = connection and connection.mask()
+                    self._owner = _WAIT
+                    if connection is None:
+                        sleep_ms(wait)
+                    else:
+                        connection.wait(flags, wait)
+                    self._owner = _METHOD
+                    if self._connection is not connection:
+                        continue
+                self._owner = _CRITICAL
+                if connection is not None and connection.ready:
+                    connection.count = _BUDGET
+                    if connection.waiting and self._state != _OPENING:
+                        self._write(connection)
+                        if connection.waiting and connection.task is None:
+                            sleep_ms(min(max(wait, 0), 1))  # lwIP shows room after a FIN, and takes nothing
+                    try:
+                        if self._connection is connection and self._run():
+                            self._news = self._news or background
+                            handled = True
+                    finally:
+                        if connection.count != _BUDGET:
+                            connection.pings = 0
+                            connection.got_ms = ticks_ms()
+                if self._connection is connection and self._left() <= 0:
+                    self._due(connection)
+                self._owner = _METHOD
+        except BaseException as error:
+            short = isinstance(error, MemoryError)
+            if self._owner == _CRITICAL:
+                self._end(-101 if short else -199)
+            if not short or self._owner < _METHOD:
+                raise
         finally:
             self._owner = owner
             self._settle()
+        return self._state != _CLOSED or self._ended is not None or self._unmade > 0
 
     def waits_for(self):
         """Return `(pollable, flags, ms)`: what to wait for, and how long, until `poll(0)` has something to do.
@@ -497,17 +614,16 @@ class WebSocketClient:
         # The network, or a lack of memory, ends the connection. When writing has failed, what the server had sent
         # before, above all why it closed, is still read.
         connection = self._connection
-        # TLS gives the numbers of errors negated, and has its own beyond 255.
-        n = errno.ENOMEM if isinstance(error, MemoryError) else 255
-        if isinstance(error, OSError):
-            self.errno = error.errno
-            if isinstance(error.errno, int):
-                n = abs(error.errno)
-        status = -100 - (_statuses[n] if n < 129 else 99)
-        if n > 255 or isinstance(error, ValueError):
-            status = -161
-        elif isinstance(error, EOFError):
+        status = -101
+        if isinstance(error, EOFError):
             status = -99
+        elif isinstance(error, ValueError):
+            status = -161
+        elif isinstance(error, OSError):
+            n = self.errno = error.errno
+            status = -199
+            if isinstance(n, int):  # TLS gives the numbers of errors negated, and has its own beyond 255
+                status = _statuses.get(abs(n), -161 if abs(n) > 255 else -199)
         if self._state == _OPENING and connection is not None and status != -101:
             if connection.heard is None or status == -161:
                 status = -128
@@ -551,73 +667,6 @@ class WebSocketClient:
 
     # ---- sending
 
-    def _send(self, message, opcode, fin):
-        kind = BINARY
-        if isinstance(message, str):
-            kind = TEXT
-            try:
-                view = memoryview(message)
-            except TypeError:  # a str without the buffer protocol
-                view = memoryview(message.encode())
-        else:
-            view = memoryview(message)
-            if not isinstance(message, (bytes, bytearray)) and len(bytes(view[:1])) > 1:
-                view = load("errors").bytes_of(message)  # items of more than a byte
-        n = len(view)
-        if opcode is None:
-            opcode = kind
-        connection = self._connection
-        opened = self._state == _OPEN
-        text = connection.text if opened else None
-        wrong = None
-        if opcode not in (_CONTINUATION, TEXT, BINARY, _PING, _PONG):
-            wrong = "opcode"
-        elif opcode > _CLOSE:
-            if n > 125 or not fin:
-                wrong = "send"
-        elif opened:
-            if (text is None) == (opcode == _CONTINUATION):
-                wrong = "fin"
-            else:
-                if opcode:
-                    text = 0 if opcode == TEXT else -1
-                # a str is UTF-8 already, but on MicroPython it may hold surrogates
-                if text > 0 or text == 0 and (kind == BINARY or len(message) != n):
-                    text = utf8(view, 0, n, text)
-                    if text < 0 or fin and text:
-                        wrong = "text"
-                if fin:
-                    text = None
-        if wrong:
-            load("errors").refuse(wrong, opcode)
-        if not opened:
-            raise OSError(errno.ENOTCONN, "send")
-
-        begun = False
-        try:
-            end = ticks_add(ticks_ms(), self._options[_SEND_TIMEOUT])
-            self._write(connection, end)  # a control frame may be waiting
-            opcode |= _FIN if fin else 0
-            connection.more = begun = True
-            done = 0
-            while connection.more:
-                done = connection.fill(opcode, view, done)
-                self._write(connection, end, False)
-            connection.text = text
-        except BaseException as error:
-            if self._connection is connection and self._state == _OPEN:
-                if begun and not connection.more and connection.start >= connection.end and not connection.unsure:
-                    connection.text = text  # all of it is out
-                elif connection.unsure or begun and connection.torn:
-                    self._end(-199)
-                elif begun:
-                    connection.start = connection.end
-                    connection.more = False
-                    connection.buffer = connection.out_buf
-                    if isinstance(error, MemoryError):
-                        self._fail(-16)
-            raise
-
     def _write(self, connection, end=None, control=True):
         # Writes what waits, as far as there is room. For send(), which gives an `end`, it waits until then, and raises
         # an OSError when the connection ends; else it never waits.
@@ -652,85 +701,27 @@ class WebSocketClient:
 
     # ---- what poll() does
 
-    def _turn(self, timeout_ms, background):
-        # Does what is due, and waits, until something was handled or the time is over; whether the client is alive.
-        end = ticks_add(ticks_ms(), min(max(timeout_ms, 0), _NEVER))
-        handled = False
-        try:
-            while not handled:
-                if self._noted:
-                    self._owner = _NOBODY
-                    self._settle()
-                    self._owner = _METHOD
-                if self._ended or self._unmade:
-                    self._news = self._news or background
-                    self._tell()
-                    break
-                if self._state == _CLOSED:
-                    break
-                connection = self._connection
-                wait = _SLICE if timeout_ms < 0 else ticks_diff(end, ticks_ms())
-                handled = wait <= 0  # the last round
-                if connection is None or not connection.ready:
-                    # Wait for what the connection needs now; meanwhile callbacks may use the client.
-                    wait = max(min(wait, self._left(), _SLICE), 0)
-                    flags = connection and connection.mask()
-                    self._owner = _WAIT
-                    if connection is None:
-                        sleep_ms(wait)
-                    else:
-                        connection.wait(flags, wait)
-                    self._owner = _METHOD
-                    if self._connection is not connection:
-                        continue
-                self._owner = _CRITICAL
-                if connection is not None and connection.ready:
-                    connection.count = _BUDGET
-                    if connection.waiting and self._state != _OPENING:
-                        self._write(connection)
-                        if connection.waiting and connection.task is None:
-                            sleep_ms(min(max(wait, 0), 1))  # lwIP shows room after a FIN, and takes nothing
-                    try:
-                        if self._connection is connection and self._run():
-                            self._news = self._news or background
-                            handled = True
-                    finally:
-                        if connection.count != _BUDGET:
-                            connection.pings = 0
-                            connection.got_ms = ticks_ms()
-                if self._connection is connection and self._left() <= 0:
-                    self._due(connection)
-                self._owner = _METHOD
-        except BaseException as error:
-            short = isinstance(error, MemoryError)
-            if self._owner == _CRITICAL:
-                self._end(-101 if short else -199)
-            if not short or self._owner < _METHOD:
-                raise
-        return self._state != _CLOSED or self._ended is not None or self._unmade > 0
-
     def _tell(self):
         # Tells "close" of the connection that ended first.
         handler = self._handlers.get("close")
         holder = self
+        left = self._ended
         status = -101
-        if not self._unmade:
-            while holder._ended._ended is not None:
-                holder = holder._ended
-            holder._ended.shut()
-            status = holder._ended.status
+        unmade = self._unmade > 0
+        if not unmade:
+            while left._ended is not None:
+                holder = left
+                left = left._ended
+            left.shut()
+            status = left.status
+            left = None
         # No jump, at which Ctrl-C could lose the event, from taking it to its handler.
         if handler is None:
-            if self._unmade:
-                self._unmade -= 1
-            else:
-                holder._ended = None
-        elif self._unmade:
-            self._unmade -= 1
-            self._owner = _HANDLER
-            handler(self, status)
+            self._unmade -= unmade
+            holder._ended = left
         else:
-            holder._ended = None
+            self._unmade -= unmade
+            holder._ended = left
             self._owner = _HANDLER
             handler(self, status)
         self._owner = _METHOD
@@ -859,7 +850,9 @@ createClient = WebSocketClient  # NodeMCU's name
 if not keep:
     # The names in these modules stay when they go: take them in now, at the low end of the heap. And a module that is
     # missing is missed at once.
-    for name in ("url", "connect", "request", "reply"):
-        load(name)
+    load("url")
+    load("connect")
+    load("request")
+    load("reply")
     gc.collect()
-del before, keep, name
+del keep
