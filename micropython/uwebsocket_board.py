@@ -29,7 +29,7 @@ _ticked_ms = 0
 _scheduled = False
 
 
-def link_is_up():
+def isconnected():
     """Return False where the network has no link: a Wi-Fi station without one, and no access point instead."""
     if sys.platform == "esp32":
         # To ask for the station would start the Wi-Fi driver, on a board with Ethernet too. But without a link lwIP
@@ -54,73 +54,43 @@ def link_is_up():
     return True
 
 
-def _tick(_):
-    global _ticked_ms
-    _ticked_ms = ticks_ms()
-    wake()
-
-
-def _init_timer():
-    global _ticked_ms
-    _ticked_ms = ticks_ms()
-    _timer.init(period=_period, mode=machine.Timer.PERIODIC, callback=_tick)
-
-
-def _start_timer(number):
-    global _timer, _number
+def _adjust():
+    # Starts, stops or changes the timer for the clients that there are.
+    global _timer, _number, _period, _ticked_ms
+    period = 0
+    number = None
+    for ws in _clients:
+        wanted = ws._options[_BACKGROUND]
+        if wanted is True:
+            # A Timer of the ESP8266 is not stopped by a soft reset and then writes into memory that is in other use
+            # (all versions), so there the socket callback alone serves unless a period was given.
+            wanted = 0 if sys.platform == "esp8266" else _PERIOD_MS
+        if wanted:
+            period = min(period or wanted, wanted)
+            if ws._options[_TIMER] is not None:
+                number = ws._options[_TIMER]
+    if _timer is not None:
+        if not period or number not in (None, _number):
+            _timer.deinit()
+            _timer = None
+        elif period == _period and ticks_diff(ticks_ms(), _ticked_ms) <= max(_LOST_MS, 4 * period):
+            return  # else the program may have used and stopped the same timer
+    _period = period
+    if not period:
+        return
     # Virtual timers come with MicroPython 1.29 on the ESP32; before, the hardware timers are
     # tried from the last, the C3 has two. The ESP8266 takes any number.
     for one in (-1, 3, 2, 1, 0) if number is None else (number,):
         try:
-            _timer = machine.Timer(one)
-            _number = number
-            _init_timer()
+            if _timer is None:
+                _timer = machine.Timer(one)
+                _number = number
+            _ticked_ms = ticks_ms()
+            _timer.init(period=period, mode=machine.Timer.PERIODIC, callback=wake)
             return
         except ValueError:
             _timer = None
     raise ValueError("config: this board has no timer {}".format(number))
-
-
-def _stop_timer():
-    global _timer
-    if _timer is not None:
-        _timer.deinit()
-        _timer = None
-
-
-def _wanted(ws):
-    # The period in ms of the timer that a client wants, 0 for none. A Timer of the ESP8266 is not stopped by a soft
-    # reset and then writes into memory that is in other use (all versions), so there the socket callback alone
-    # serves unless a period was given.
-    period = ws._options[_BACKGROUND]
-    if period is True:
-        return 0 if sys.platform == "esp8266" else _PERIOD_MS
-    return period
-
-
-def _adjust():
-    # Starts, stops or changes the timer for the clients that there are.
-    global _period
-    period = 0
-    number = None
-    for ws in _clients:
-        wanted = _wanted(ws)
-        if wanted and not 0 < period <= wanted:
-            period = wanted
-        if wanted and ws._options[_TIMER] is not None:
-            number = ws._options[_TIMER]
-    if not period:
-        _period = 0
-        _stop_timer()
-        return
-    changed = period != _period
-    _period = period
-    if _timer is not None and number is not None and number != _number:
-        _stop_timer()
-    if _timer is None:
-        _start_timer(number)
-    elif changed or ticks_diff(ticks_ms(), _ticked_ms) > max(_LOST_MS, 4 * _period):
-        _init_timer()  # the program may have used and stopped the same timer
 
 
 def start(ws):
@@ -141,7 +111,7 @@ def start(ws):
         raise
 
 
-def watch(ws, connection):
+def register(ws, connection):
     """Let the data of the new socket of `connection` wake the background, where the port can.
 
     Without a timer nothing would tell that TCP is connected, so this waits for it, at most
@@ -157,9 +127,11 @@ def watch(ws, connection):
         connection.wait(connection.mask(), max(0, ticks_diff(ws._deadline, ticks_ms())))
 
 
-def wake(_=None):
-    """Have all clients served soon. May be called from an interrupt."""
-    global _scheduled
+def wake(source=None):
+    """Have all clients served soon. May be called from an interrupt. `source`: the timer, or the socket, that calls."""
+    global _scheduled, _ticked_ms
+    if source is not None and source is _timer:
+        _ticked_ms = ticks_ms()
     if _clients and not _scheduled:
         _scheduled = True
         try:

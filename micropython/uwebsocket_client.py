@@ -241,13 +241,13 @@ class WebSocketClient:
         (client, status). Raises `ValueError` for another event, `TypeError` for a handler that cannot be called.
         """
         if event not in ("connection", "receive", "data", "pong", "header", "close"):
-            load("errors").refuse("event", event)
+            load("errors").throw("event", event)
         if handler is None:
             self._handlers.pop(event, None)
         elif callable(handler):
             self._handlers[event] = handler
         else:
-            load("errors").refuse("handler")
+            load("errors").throw("handler")
 
     def config(self, params):
         """Change the configuration; it applies from the next `connect()` on.
@@ -266,7 +266,7 @@ class WebSocketClient:
         for a URL that is no `str`.
         """
         if not isinstance(url, str):
-            load("errors").refuse("url")
+            load("errors").throw("url")
         owner = self._owner
         try:
             self._owner = _METHOD
@@ -308,7 +308,7 @@ class WebSocketClient:
             else:
                 view = memoryview(message)
                 if not isinstance(message, (bytes, bytearray)) and len(bytes(view[:1])) > 1:
-                    view = load("errors").bytes_of(message)  # items of more than a byte
+                    view = load("errors").memory(message)  # items of more than a byte
             n = len(view)
             if opcode is None:
                 opcode = kind
@@ -335,7 +335,7 @@ class WebSocketClient:
                     if fin:
                         text = None
             if wrong:
-                load("errors").refuse(wrong, opcode)
+                load("errors").throw(wrong, opcode)
             if not opened:
                 raise OSError(errno.ENOTCONN, "send")
 
@@ -352,10 +352,11 @@ class WebSocketClient:
                 connection.text = text
             except BaseException as error:
                 if self._connection is connection and self._state == _OPEN:
-                    if begun and not connection.more and connection.start >= connection.end and not connection.unsure:
-                        connection.text = text  # all of it is out
-                    elif connection.unsure or begun and connection.torn:
+                    out = not connection.more and connection.start >= connection.end
+                    if connection.torn is None or begun and connection.torn and not out:
                         self._end(-199)
+                    elif begun and out:
+                        connection.text = text
                     elif begun:
                         connection.start = connection.end
                         connection.more = False
@@ -472,7 +473,7 @@ class WebSocketClient:
         """
         payload = b"\x03\xe8"
         if code != 1000 or reason != "":
-            payload = load("errors").close_payload(code, reason)
+            payload = load("errors").close(code, reason)
         self._noted = payload
         self._settle()
 
@@ -606,7 +607,7 @@ class WebSocketClient:
             self._deadline = deadline
             self.connected = False
             connection.task = None
-            connection.shut()
+            connection.release()
             if opening:
                 self._addresses = None  # they did not serve
 
@@ -712,7 +713,7 @@ class WebSocketClient:
             while left._ended is not None:
                 holder = left
                 left = left._ended
-            left.shut()
+            left.release()
             status = left.status
             left = None
         # No jump, at which Ctrl-C could lose the event, from taking it to its handler.
@@ -732,7 +733,7 @@ class WebSocketClient:
         if state == _WAITING:
             # no attempt while the Wi-Fi is down
             self._deadline = ticks_add(ticks_ms(), _WIFI_MS)
-            if not _board or _board.link_is_up():
+            if not _board or _board.isconnected():
                 self._open()
         elif state == _OPENING:
             self._run()  # it may have another address to try

@@ -35,15 +35,15 @@ def _token(key, text):
         raise ValueError("config: {} must be made of letters, digits, - and the like: {!r}".format(key, text))
 
 
-def check_headers(headers):
-    """Return `headers`, a dict of the user's request headers, if they may go into a request.
+def headers(values):
+    """Return `values`, a dict of the user's request headers, if they may go into a request.
 
     Names and values are `str`. Raises `ValueError` for a name of the client's own (`Upgrade`,
     `Connection`, `Sec-WebSocket-*` but `-Protocol`), and for CR, LF or NUL.
     """
-    if not isinstance(headers, dict):
+    if not isinstance(values, dict):
         raise ValueError("config: headers must be a dict or a function that returns one")
-    for name, value in headers.items():
+    for name, value in values.items():
         _token("headers", name)
         if not isinstance(value, str) or "\r" in value or "\n" in value or "\0" in value:
             raise ValueError("config: header {} must be a str without CR, LF and NUL".format(name))
@@ -53,7 +53,7 @@ def check_headers(headers):
                 _token("header " + name, item.strip())
         elif low in ("upgrade", "connection") or low.startswith("sec-websocket-"):
             raise ValueError("config: header {} is the client's own".format(name))
-    return headers
+    return values
 
 
 def _whole(key, value, least=0, limit=1 << 29):
@@ -95,7 +95,7 @@ def _check(key, value, load):
     if key == "headers":
         if callable(value):
             return value
-        return dict(check_headers(value))
+        return dict(headers(value))
     if key == "protocols":
         if not isinstance(value, (tuple, list)):
             raise ValueError("config: protocols must be a tuple or list of str")

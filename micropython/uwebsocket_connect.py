@@ -21,7 +21,7 @@ def _addresses(ws, board, host, port):
     # What DNS finds, or the status.
     # The ESP32 is not asked where DNS is not needed: connect() raises at once there.
     known = ws._addresses or platform == "esp32" and host.replace(b".", b"").isdigit()
-    if board and not (known and platform == "esp32") and not board.link_is_up():
+    if board and not (known and platform == "esp32") and not board.isconnected():
         ws.error = "the Wi-Fi is down"
         return -104
     if ws._addresses:
@@ -48,12 +48,12 @@ def phase(ws, connection, load):
 
     Of several addresses each has its share of the time.
     """
-    if isinstance(connection.target, int):
-        yield connection.target
+    if isinstance(connection.args, int):
+        yield connection.args
         return
     connection.doing = "time-out: DNS"
     board = load("board", True) if hasattr(machine, "Timer") else None  # a PC has none
-    found = _addresses(ws, board, connection.target[1], connection.target[2])
+    found = _addresses(ws, board, connection.args[1], connection.args[2])
     if isinstance(found, int):
         yield found
         return
@@ -90,7 +90,7 @@ def phase(ws, connection, load):
             poller.register(sock, connection.flags)  # with HUP, for the ESP32 to show a failure
             poller.ipoll(0)  # makes the tuple that it gives each time, before there is something to wait for
             if board:
-                board.watch(ws, connection)
+                board.register(ws, connection)
             yield 0
             flags = 0
             while not flags:
@@ -116,9 +116,9 @@ def phase(ws, connection, load):
                 ws._deadline = limit
                 raise
             ws.errno = error.errno
-            connection.shut()
+            connection.release()
     ws._deadline = limit
     ws.errno = None
     if ws._options[_RECONNECT]:
         ws._addresses = found[at:] + found[:at]
-    connection.phase = "tls" if connection.target[0] else "request"
+    connection.phase = "tls" if connection.args[0] else "request"

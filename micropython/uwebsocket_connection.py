@@ -47,19 +47,19 @@ class Connection:
         # Opening
         self.phase = "url"  # the next module that takes part in it
         self.doing = None  # in words, for a time-out
-        self.target = self.headers = None  # what one phase hands to the next
+        self.args = self.headers = None  # what one phase hands to the next
         self.heard = False  # a byte has come; None while hands are shaken for TLS
         # Sending
         self.buffer = self.out_buf = None
         self.maxsize = 0  # payload bytes of one write
         self.start = self.end = 0
         self.more = False  # a part of the frame is not in the buffer yet
-        self.torn = False  # a part of it is out, or in TLS: the rest must follow, or nothing at all
-        self.unsure = False  # a write has begun whose end is not known
+        # A part of it is out, or in TLS: the rest must follow, or nothing at all. None while that is not known.
+        self.torn = False
         self.text = None  # of a message sent in fragments: its utf8() state, -1 for binary
-        self.pong = self.close = None  # payloads of control frames that wait; of a Close also its code alone
+        self.pong = None  # payloads of control frames that wait
+        self.close = None  # also the code alone; False once it is out, for nothing follows it (RFC 6455 5.5.1)
         self.ping = False  # one is due
-        self.ended = False  # nothing follows the Close frame (RFC 6455 5.5.1)
         # Silence
         self.got_ms = self.sent_ms = self.opened_ms = None  # when it began, in either direction; when it was open
         self.pings = 0  # without an answer
@@ -149,15 +149,14 @@ class Connection:
         while True:
             while self.start < self.end:
                 began = ticks_ms()
-                self.unsure = True  # to an exception in the next line: it hides how much is out
+                torn = self.torn
+                self.torn = None  # to an exception in the next line: it hides how much is out
                 n = self.sock.write(self.buffer, self.start, self.end - self.start)
                 if n == 0:
                     raise OSError(ECONNRESET, "")  # how axTLS tells it
-                # TLS keeps what it was given even if it says that nothing was taken
-                if n or self.sock is not self.raw:
-                    self.torn = True
                 self.start += n or 0
-                self.unsure = False
+                # TLS keeps what it was given even if it says that nothing was taken
+                self.torn = torn or n is not None or self.sock is not self.raw
                 if n is None:
                     self.waiting = True
                     return False
@@ -168,7 +167,7 @@ class Connection:
                 return True
             self.torn = False
             self.buffer = self.out_buf
-            if self.ended or not control:
+            if self.close is False or not control:
                 break
             if self.pong is not None:
                 self.fill(_PONG, memoryview(self.pong), 0)
@@ -178,7 +177,7 @@ class Connection:
                 if isinstance(close, int):
                     close = bytes((close >> 8, close & 0xFF))
                 self.fill(_CLOSE, memoryview(close), 0)
-                self.ended = True
+                self.close = False
             elif self.ping:
                 self.fill(_PING, memoryview(b""), 0)
                 self.ping = False
@@ -187,7 +186,7 @@ class Connection:
         self.waiting = False
         return True
 
-    def shut(self):
+    def release(self):
         """Close the socket. Needs no memory, and may be called again."""
         try:
             if self.sock is not None:

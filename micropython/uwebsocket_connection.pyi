@@ -1,5 +1,5 @@
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 class Connection:
     sock: Any
@@ -14,7 +14,7 @@ class Connection:
     count: int
     phase: str | None
     doing: str | None
-    target: Any
+    args: Any
     headers: Any
     heard: bool | None
     buffer: bytearray | None
@@ -23,13 +23,11 @@ class Connection:
     start: int
     end: int
     more: bool
-    torn: bool
-    unsure: bool
+    torn: bool | None
     text: int | None
     pong: bytearray | None
-    close: bytes | bytearray | int | None
+    close: bytes | bytearray | int | Literal[False] | None
     ping: bool
-    ended: bool
     got_ms: int | None
     sent_ms: int | None
     opened_ms: int | None
@@ -42,4 +40,4 @@ class Connection:
     def read(self, buffer: bytearray, start: int, n: int) -> int | None: ...
     def fill(self, opcode: int, message: memoryview, done: int) -> int: ...
     def flush(self, control: bool) -> bool: ...
-    def shut(self) -> None: ...
+    def release(self) -> None: ...

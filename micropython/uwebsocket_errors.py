@@ -17,7 +17,7 @@ _TEXTS = {
 }
 
 
-def refuse(what, value=None):
+def throw(what, value=None):
     """Raise the error for a wrong argument.
 
     `what`: "url" or "handler" (`TypeError`), else a key of `_TEXTS` (`ValueError`); `value`: what
@@ -30,26 +30,26 @@ def refuse(what, value=None):
     raise ValueError(_TEXTS[what].format(value))
 
 
-def close_payload(code, reason):
+def close(code, reason):
     """Return the payload of a Close frame (RFC 6455 5.5.1).
 
     `code`: 1000 to 1003, 1007 to 1014 or 3000 to 4999; `reason`: `str` of at most 123 bytes of UTF-8.
     Raises `ValueError` for others.
     """
     if type(code) is not int or not (999 < code < 1004 or 1006 < code < 1015 or 2999 < code < 5000):
-        refuse("code", code)
+        throw("code", code)
     if isinstance(reason, str) and len(reason) > 123:
-        refuse("reason")
+        throw("reason")
     try:
         payload = bytes((code >> 8, code & 0xFF)) + reason.encode()
     except (AttributeError, UnicodeError):
         payload = b""
     if not 1 < len(payload) < 126 or utf8(payload, 2, len(payload), 0):
-        refuse("reason")
+        throw("reason")
     return payload
 
 
-def bytes_of(message):
+def memory(message):
     """Return the memory of a bytes-like object, whatever its items are, as a memoryview of bytes, without a copy."""
     import uctypes
 

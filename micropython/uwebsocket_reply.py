@@ -153,9 +153,9 @@ def phase(ws, connection, load):
             connection.status = -17  # whatever comes after it
         return line
 
-    accept, protocols, match = connection.target
+    accept, protocols, match = connection.args
     yield from reply(readline, accept, protocols, ws, "header" in ws._handlers, match)
-    connection.phase = connection.target = None
+    connection.phase = connection.args = None
     segment = _SEGMENT
     if platform == "esp8266":
         if connection.sock is not connection.raw:

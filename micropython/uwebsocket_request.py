@@ -125,14 +125,14 @@ def phase(ws, connection, load):
         headers = extension.offers(headers)
     key = b2a_base64(urandom(16))[:-1]
     size = 0
-    for piece in request(ws._url, connection.target, headers, protocols, key):
+    for piece in request(ws._url, connection.args, headers, protocols, key):
         size += len(_view(piece))
     try:
         buffer = bytearray(min(size, _SEGMENT))
     except MemoryError:
         buffer = bytearray(_LEAST)
     n = 0
-    for piece in request(ws._url, connection.target, headers, protocols, key):
+    for piece in request(ws._url, connection.args, headers, protocols, key):
         piece = _view(piece)
         i = 0
         while i < len(piece):
@@ -146,7 +146,7 @@ def phase(ws, connection, load):
     yield from _write(connection, buffer, n)
     connection.headers = None
     key = b2a_base64(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())[:-1]
-    connection.target = key, protocols, match
+    connection.args = key, protocols, match
     connection.phase = "reply"
     connection.doing = "time-out: reply"
     connection.waiting = False

@@ -90,7 +90,7 @@ def phase(ws, connection, load):
     name = config.get("server_hostname")
     if name is None:
         # an address is no server name (RFC 6066 3), but a certificate may hold one
-        host = connection.target[1].decode()
+        host = connection.args[1].decode()
         literal = ":" in host or host.replace(".", "").isdigit()
         name = None if literal and not verify else host
     if not hasattr(tls, "MBEDTLS_VERSION") and platform != "esp32":

@@ -114,11 +114,11 @@ def phase(ws, connection, load):
             load("board", True).start(ws)
         connection.headers = headers = ws._options[_HEADERS] or {}
         if callable(headers):
-            connection.headers = load("config").check_headers(headers())
+            connection.headers = load("config").headers(headers())
     except MemoryError:
         ws._end(-101)
     except BaseException:
         ws._end(-199)
         raise
     ws._owner = owner
-    connection.target = parse_url(ws._url)
+    connection.args = parse_url(ws._url)

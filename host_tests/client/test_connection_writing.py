@@ -74,7 +74,7 @@ def test_control_frames_that_wait_go_out_pong_first_and_nothing_after_the_close(
     assert _frames(connection) == [(wire.PONG, b""), (wire.CLOSE, close)]
     connection.pong = b"late"
     assert connection.flush(True)
-    assert len(_frames(connection)) == 2 and connection.ended and not connection.waiting
+    assert len(_frames(connection)) == 2 and connection.close is False and not connection.waiting
 
 
 def test_control_frames_wait_while_a_message_is_under_way():
@@ -97,7 +97,7 @@ def test_write_without_room_shows_whether_a_part_of_the_frame_is_out(takes, tls,
     connection.more = True
     connection.fill(_BINARY, memoryview(b"abc"), 0)
     assert not connection.flush(False)
-    assert (connection.torn, connection.unsure, connection.waiting) == (torn, False, True)
+    assert (connection.torn, connection.waiting) == (torn, True)
     assert connection.flush(False)
     assert _frames(connection) == [(wire.BINARY, b"abc")]
 
@@ -107,7 +107,7 @@ def test_write_that_is_interrupted_is_unsure():
     connection.fill(_BINARY, memoryview(b"abc"), 0)
     with pytest.raises(KeyboardInterrupt):
         connection.flush(False)
-    assert connection.unsure
+    assert connection.torn is None
 
 
 def test_write_of_a_dead_session_raises_a_reset():
@@ -137,8 +137,8 @@ def test_connection_without_a_poller_waits_for_nothing():
     assert not connection.ready
 
 
-def test_connection_shut_twice_or_without_a_socket_is_shut():
+def test_connection_released_twice_or_without_a_socket_is_released():
     connection = Connection()
-    connection.shut()
-    connection.shut()
+    connection.release()
+    connection.release()
     assert connection.sock is connection.raw is connection.poller is None

@@ -48,7 +48,7 @@ def told_statuses():
 
     Numbers that are only compared with, or calculated with, are none.
     """
-    told = {-100 - number for number in uwebsocket_client._statuses}
+    told = set(uwebsocket_client._statuses.values())
     for path in rigs.DEVICE.glob("uwebsocket_*.py"):
         nodes = list(ast.walk(ast.parse(path.read_text())))
         parts = [

@@ -62,9 +62,9 @@ def main():
         ("memoryview-empty", view[3:3]),
         ("memoryview-of-words", memoryview(words)),
     ):
-        found = errors.bytes_of(message)
+        found = errors.memory(message)
         tell(name, [type(found).__name__, bytes(found), len(found)])
-    copied = errors.bytes_of(words)
+    copied = errors.memory(words)
     words[0] = 0x3131
     tell("no-copy", bytes(copied[:2]))
 
