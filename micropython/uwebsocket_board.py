@@ -127,10 +127,10 @@ def register(ws, connection):
         connection.wait(connection.mask(), max(0, ticks_diff(ws._deadline, ticks_ms())))
 
 
-def wake(source=None):
-    """Have all clients served soon. May be called from an interrupt. `source`: the timer, or the socket, that calls."""
+def wake(arg=None):
+    """Have all clients served soon. May be called from an interrupt. `arg`: the timer, or the socket, that calls."""
     global _scheduled, _ticked_ms
-    if source is not None and source is _timer:
+    if arg is not None and arg is _timer:
         _ticked_ms = ticks_ms()
     if _clients and not _scheduled:
         _scheduled = True

@@ -378,28 +378,30 @@ class WebSocketClient:
         """
         if self._owner == _HANDLER and timeout_ms:
             raise RuntimeError("poll: a handler cannot wait")
-        if not self._owner and self._news:
-            timeout_ms = 0
+        alive = self.serve(timeout_ms)
+        if not self._owner:
             self._news = False
-        return self.serve(timeout_ms, False)
+        return alive
 
-    def serve(self, timeout_ms=0, background=True):
+    def serve(self, timeout_ms=0):
         """Poll for the background: what is handled ends the next `poll()` at once. Returns what `poll()` returns."""
         owner = self._owner
         if owner or _loading:
             self._asked = True  # who is inside, or loads, has the background called when it ends
             return True
-        end = ticks_add(ticks_ms(), min(max(timeout_ms, 0), _NEVER))
         handled = False
         try:
             self._owner = _METHOD
+            if self._news:
+                timeout_ms = 0
+            end = ticks_add(ticks_ms(), min(max(timeout_ms, 0), _NEVER))
             while not handled:
                 if self._noted:
                     self._owner = _NOBODY
                     self._settle()
                     self._owner = _METHOD
                 if self._ended or self._unmade:
-                    self._news = self._news or background
+                    self._news = True
                     self._tell()
                     break
                 if self._state == _CLOSED:
@@ -428,7 +430,7 @@ class WebSocketClient:
                             sleep_ms(min(max(wait, 0), 1))  # lwIP shows room after a FIN, and takes nothing
                     try:
                         if self._connection is connection and self._run():
-                            self._news = self._news or background
+                            self._news = True
                             handled = True
                     finally:
                         if connection.count != _BUDGET:
@@ -668,12 +670,12 @@ class WebSocketClient:
 
     # ---- sending
 
-    def _write(self, connection, end=None, control=True):
+    def _write(self, connection, end=None, idle=True):
         # Writes what waits, as far as there is room. For send(), which gives an `end`, it waits until then, and raises
         # an OSError when the connection ends; else it never waits.
         waited = False
         try:
-            while not connection.flush(control) and end is not None:
+            while not connection.flush(idle) and end is not None:
                 wait = ticks_diff(end, ticks_ms())
                 if wait <= 0:
                     self._end(-103)
@@ -768,8 +770,8 @@ class WebSocketClient:
                     except StopIteration:
                         connection.task = None
                 if connection.task is None:
-                    if connection.phase:
-                        connection.task = load(connection.phase).phase(self, connection, load)
+                    if connection.step:
+                        connection.task = load(connection.step).step(self, connection, load)
                         continue
                     connection.task = receiver(connection.read, self._handlers, self._options[_MAX_MESSAGE])
                     self._enter(_OPEN)
@@ -848,7 +850,7 @@ class WebSocketClient:
 
 createClient = WebSocketClient  # NodeMCU's name
 
-if not keep:
+if not keep and _folder != ".frozen":
     # The names in these modules stay when they go: take them in now, at the low end of the heap. And a module that is
     # missing is missed at once.
     load("url")

@@ -39,7 +39,7 @@ def _addresses(ws, board, host, port):
     return -5
 
 
-def phase(ws, connection, load):
+def step(ws, connection, load):
     """Connect to the host of the URL by TCP; a generator.
 
     The first step does all that may block: DNS, and on an ESP8266 in the background TCP. Yields 0 when there is
@@ -66,7 +66,7 @@ def phase(ws, connection, load):
         at = (first + len(found) - left) % len(found)
         ws._deadline = ticks_add(ticks_ms(), max(ticks_diff(limit, ticks_ms()), 0) // left)
         try:
-            connection.sock = connection.raw = sock = usocket.socket(found[at][0], found[at][1])
+            connection.socket = connection.raw = sock = usocket.socket(found[at][0], found[at][1])
             sock.setblocking(False)
             if platform != "esp8266":
                 # There a server that resets at the right moment would crash the board (in all versions that have the
@@ -121,4 +121,4 @@ def phase(ws, connection, load):
     ws.errno = None
     if ws._options[_RECONNECT]:
         ws._addresses = found[at:] + found[:at]
-    connection.phase = "tls" if connection.args[0] else "request"
+    connection.step = "tls" if connection.args[0] else "request"

@@ -4,6 +4,6 @@ from types import ModuleType
 from uwebsocket_client import WebSocketClient
 from uwebsocket_connection import Connection
 
-def phase(
+def step(
     ws: WebSocketClient, connection: Connection, load: Callable[..., ModuleType]
 ) -> Generator[int, None, None]: ...

@@ -36,7 +36,7 @@ class Connection:
     """
 
     def __init__(self):
-        self.sock = self.raw = None  # the socket: that of TLS where there is one; that of TCP
+        self.socket = self.raw = None  # the socket: that of TLS where there is one; that of TCP
         self.poller = self.pollable = None  # what the poller watches: `sock` or `raw`
         self.flags = 0  # and for what
         self.task = None  # the generator that goes on when the network moves
@@ -45,7 +45,7 @@ class Connection:
         self.locked = False  # axTLS must read before it can write
         self.count = 0  # bytes that may be read in this poll()
         # Opening
-        self.phase = "url"  # the next module that takes part in it
+        self.step = "url"  # the next module that takes part in it
         self.doing = None  # in words, for a time-out
         self.args = self.headers = None  # what one phase hands to the next
         self.heard = False  # a byte has come; None while hands are shaken for TLS
@@ -99,9 +99,9 @@ class Connection:
             return 0
         n = min(n, self.count)
         if start:
-            n = self.sock.readinto(memoryview(buffer)[start : start + n])
+            n = self.socket.readinto(memoryview(buffer)[start : start + n])
         else:
-            n = self.sock.readinto(buffer, n)
+            n = self.socket.readinto(buffer, n)
         if n:
             self.count -= n + _READ_COST
         elif n is None:
@@ -140,34 +140,34 @@ class Connection:
         self.end = _BODY + n
         return done
 
-    def flush(self, control):
+    def flush(self, idle):
         """Write what the buffer holds, as far as there is room; True when all of it is out.
 
-        `control`: whether the control frames that wait follow: pongs before the Close, nothing after it. Raises
-        `OSError`, `ValueError`, and `MemoryError`, after which they still wait.
+        `idle`: whether no message is under way; control frames that wait then follow: pongs before the Close, nothing
+        after it. Raises `OSError`, `ValueError`, and `MemoryError`, after which they still wait.
         """
         while True:
             while self.start < self.end:
                 began = ticks_ms()
                 torn = self.torn
                 self.torn = None  # to an exception in the next line: it hides how much is out
-                n = self.sock.write(self.buffer, self.start, self.end - self.start)
+                n = self.socket.write(self.buffer, self.start, self.end - self.start)
                 if n == 0:
                     raise OSError(ECONNRESET, "")  # how axTLS tells it
                 self.start += n or 0
                 # TLS keeps what it was given even if it says that nothing was taken
-                self.torn = torn or n is not None or self.sock is not self.raw
+                self.torn = torn or n is not None or self.socket is not self.raw
                 if n is None:
                     self.waiting = True
                     return False
-                if self.sock is self.raw and ticks_diff(ticks_ms(), began) > _LWIP_WAITED_MS:
+                if self.socket is self.raw and ticks_diff(ticks_ms(), began) > _LWIP_WAITED_MS:
                     # lwIP had no memory: it waits 10 s, drops the data and says that it is out
                     raise OSError(ENOMEM, "")
             if self.more:
                 return True
             self.torn = False
             self.buffer = self.out_buf
-            if self.close is False or not control:
+            if self.close is False or not idle:
                 break
             if self.pong is not None:
                 self.fill(_PONG, memoryview(self.pong), 0)
@@ -189,8 +189,8 @@ class Connection:
     def release(self):
         """Close the socket. Needs no memory, and may be called again."""
         try:
-            if self.sock is not None:
-                self.sock.close()
+            if self.socket is not None:
+                self.socket.close()
         except OSError:
             pass
         try:
@@ -199,4 +199,4 @@ class Connection:
                 self.raw.close()
         except OSError:
             pass
-        self.sock = self.raw = self.poller = self.pollable = None
+        self.socket = self.raw = self.poller = self.pollable = None

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 class Connection:
-    sock: Any
+    socket: Any
     raw: Any
     poller: Any
     pollable: Any
@@ -12,7 +12,7 @@ class Connection:
     waiting: bool
     locked: bool
     count: int
-    phase: str | None
+    step: str | None
     doing: str | None
     args: Any
     headers: Any
@@ -39,5 +39,5 @@ class Connection:
     def wait(self, flags: int, timeout_ms: int) -> None: ...
     def read(self, buffer: bytearray, start: int, n: int) -> int | None: ...
     def fill(self, opcode: int, message: memoryview, done: int) -> int: ...
-    def flush(self, control: bool) -> bool: ...
+    def flush(self, idle: bool) -> bool: ...
     def release(self) -> None: ...

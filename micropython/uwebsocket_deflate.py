@@ -377,6 +377,6 @@ class Deflate:
         return done
 
 
-def phase(ws, connection):
+def step(ws, connection):
     """Return the extension of a connection that is about to be asked for."""
     return Deflate(ws, connection)

@@ -119,20 +119,20 @@ def utf8(data, start, end, state):
     return state
 
 
-def _attempt(function, n):
+def _attempt(function, args):
     try:
-        return function(n)
+        return function(*args)
     except MemoryError:
         return None
 
 
-def _allocate(function, n):
-    # function(n), once more after a collection where there is no memory. The exception of the first
+def _allocate(function, *args):
+    # function(*args), once more after a collection where there is no memory. The exception of the first
     # attempt must be gone by then, traceback and all: it would lie in the middle of the free room.
-    result = _attempt(function, n)
+    result = _attempt(function, args)
     if result is None:
         gc.collect()
-        result = function(n)
+        result = function(*args)
     return result
 
 
@@ -141,7 +141,7 @@ def _text(message, state, start):
     # together, but lets overlong forms, surrogates and values above U+10FFFF pass: only the
     # bytes that can begin one of those send the message through the strict check, from `start`.
     try:
-        text = _allocate(lambda data: str(data, "utf8"), message)
+        text = _allocate(str, message, "utf8")
     except UnicodeError:
         return -207
     except MemoryError:
@@ -165,13 +165,13 @@ def _close_status(data):
     return -207 if utf8(data, 2, len(data), 0) else 0
 
 
-def receiver(read, handlers, max_message):
+def receiver(read, handlers, maxsize):
     """Read the server's frames; a generator.
 
     `read(buffer, offset, n)` fills up to `n` bytes in from `offset` and returns how many came,
     0 or `None` for none at the moment; what it raises goes through. `handlers`: the registered
     events; with `"data"` among them when a message begins, it is handed over in pieces.
-    `max_message`: most bytes of an assembled message, or `None`.
+    `maxsize`: most bytes of an assembled message, or `None`.
 
     Yields 0 when there is nothing to read; else what has come, and with the next step its
     content: opcode 1 or 2 (`str`, `bytearray`: a whole message), opcode | 0x10 (a `memoryview`,
@@ -253,7 +253,7 @@ def receiver(read, handlers, max_message):
             if not taker:
                 n = len(message) if message is not None else 0
                 # no heap holds a gigabyte; a later fragment would grow until it has failed
-                if rest >> 30 or max_message is not None and n + rest > max_message:
+                if rest >> 30 or maxsize is not None and n + rest > maxsize:
                     yield failed
                     return
             try:

@@ -136,7 +136,7 @@ def reply(readline, accept, protocols, ws, header=False, match=None):
         yield -7
 
 
-def phase(ws, connection, load):
+def step(ws, connection, load):
     """Read the reply from the socket; a generator that yields what `reply` yields.
 
     Raises `OSError` of the network, `ValueError` of TLS, and `EOFError` for the end.
@@ -144,7 +144,7 @@ def phase(ws, connection, load):
 
     def readline(n):
         # a reset loses the part of a line that came before it, so the first byte is taken alone
-        line = connection.sock.readline(n if connection.heard else 1)
+        line = connection.socket.readline(n if connection.heard else 1)
         if line == b"":
             raise EOFError
         if line:
@@ -155,10 +155,10 @@ def phase(ws, connection, load):
 
     accept, protocols, match = connection.args
     yield from reply(readline, accept, protocols, ws, "header" in ws._handlers, match)
-    connection.phase = connection.args = None
+    connection.step = connection.args = None
     segment = _SEGMENT
     if platform == "esp8266":
-        if connection.sock is not connection.raw:
+        if connection.socket is not connection.raw:
             segment = _RECORD
     elif not hasattr(gc, "mem_free") or gc.mem_free() > _PLENTY_FREE:
         segment = _PLENTY

@@ -19,6 +19,6 @@ def reply(
     header: bool = False,
     match: Callable[[bytes], bool] | None = None,
 ) -> Iterator[int | tuple[str, str]]: ...
-def phase(
+def step(
     ws: WebSocketClient, connection: Connection, load: Callable[..., ModuleType]
 ) -> Iterator[int | tuple[str, str]]: ...

@@ -19,8 +19,8 @@ _SEGMENT = const(1452)  # the most that one write takes, as in uwebsocket_client
 _LEAST = const(256)
 
 
-def _view(text):
-    # The bytes of a str or bytes, without a copy where the interpreter can.
+def memory(text):
+    """Return the bytes of a str or bytes, as a memoryview; without a copy where the interpreter can."""
     try:
         return memoryview(text)
     except TypeError:
@@ -36,17 +36,17 @@ def offers(headers, protocols):
     return [item for i, item in enumerate(found) if item and item not in found[:i]]
 
 
-def request(url, target, headers, protocols, key):
+def request(url, args, headers, protocols, key):
     """Make the upgrade request (RFC 6455 4.1); a generator of its pieces, `str` or bytes-like.
 
-    `url`: `str`; `target`: what `parse_url` returned for it; `headers`: dict of the user's, checked; `protocols`:
+    `url`: `str`; `args`: what `parse_url` returned for it; `headers`: dict of the user's, checked; `protocols`:
     what `offers` returned; `key`: bytes, the value of Sec-WebSocket-Key.
     """
-    tls, host, port, start, authorization = target
+    tls, host, port, start, authorization = args
     names = [name.lower().encode() for name in headers]
     yield b"GET "
     # path and query, percent-encoded
-    url = _view(url)
+    url = memory(url)
     i = start
     if i == len(url) or url[i] != 0x2F:
         yield b"/"
@@ -95,7 +95,7 @@ def _write(connection, buffer, n):
     # Writes `n` bytes of `buffer`; a generator that yields 0 where there is no room.
     start = 0
     while start < n:
-        k = connection.sock.write(buffer, start, n - start)
+        k = connection.socket.write(buffer, start, n - start)
         if k == 0:
             raise OSError(ECONNRESET, "")  # how axTLS tells it
         if k:
@@ -107,7 +107,7 @@ def _write(connection, buffer, n):
             yield 0
 
 
-def phase(ws, connection, load):
+def step(ws, connection, load):
     """Send the upgrade request; a generator that yields 0 where there is no room for it.
 
     Leaves for the next phase what the server must give as Sec-WebSocket-Accept, as bytes, the subprotocols that
@@ -120,20 +120,20 @@ def phase(ws, connection, load):
     protocols = offers(headers, ws._options[_PROTOCOLS])
     match = None
     if ws._options[_COMPRESSION]:
-        extension = load("deflate", True).phase(ws, connection)
+        extension = load("deflate", True).step(ws, connection)
         match = extension.match
         headers = extension.offers(headers)
     key = b2a_base64(urandom(16))[:-1]
     size = 0
     for piece in request(ws._url, connection.args, headers, protocols, key):
-        size += len(_view(piece))
+        size += len(memory(piece))
     try:
         buffer = bytearray(min(size, _SEGMENT))
     except MemoryError:
         buffer = bytearray(_LEAST)
     n = 0
     for piece in request(ws._url, connection.args, headers, protocols, key):
-        piece = _view(piece)
+        piece = memory(piece)
         i = 0
         while i < len(piece):
             k = min(len(piece) - i, len(buffer) - n)
@@ -147,7 +147,7 @@ def phase(ws, connection, load):
     connection.headers = None
     key = b2a_base64(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())[:-1]
     connection.args = key, protocols, match
-    connection.phase = "reply"
+    connection.step = "reply"
     connection.doing = "time-out: reply"
     connection.waiting = False
     if connection.pollable is not connection.raw:

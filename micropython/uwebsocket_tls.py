@@ -71,14 +71,14 @@ def _context(tls, config, verify):
     return context
 
 
-def phase(ws, connection, load):
+def step(ws, connection, load):
     """Put TLS over the connected socket, and let the poller watch it.
 
     Raises `OSError` and `ValueError` when the certificates cannot be read or the handshake of axTLS fails; that of
     mbedTLS comes with the first writes. `MemoryError` when there is too little memory to begin.
     """
     gc.collect()
-    connection.phase = "request"
+    connection.step = "request"
     connection.doing = "time-out: TLS"
     connection.heard = None
     try:
@@ -96,7 +96,7 @@ def phase(ws, connection, load):
     if not hasattr(tls, "MBEDTLS_VERSION") and platform != "esp32":
         context = _context(tls, config, verify)
         AxTLS = load("axtls").AxTLS
-        connection.sock = AxTLS(ws, connection, lambda gate: context.wrap_socket(gate, server_hostname=name))
+        connection.socket = AxTLS(ws, connection, lambda gate: context.wrap_socket(gate, server_hostname=name))
         return
     if platform == "esp32":
         import esp32
@@ -110,4 +110,4 @@ def phase(ws, connection, load):
     # While hands are shaken the SSLSocket knows which way it waits.
     connection.poller.unregister(connection.raw)
     connection.poller.register(sock, connection.flags)
-    connection.sock = connection.pollable = sock
+    connection.socket = connection.pollable = sock

@@ -95,7 +95,7 @@ def parse_url(url):
     return tls, host, port, start, authorization
 
 
-def phase(ws, connection, load):
+def step(ws, connection, load):
     """Begin an attempt: in the background, with the user's headers and the parts of the URL.
 
     Raises what a `headers` function raises, and `ValueError` for one that returns other headers than `config()` takes,
@@ -106,7 +106,7 @@ def phase(ws, connection, load):
     ws._tries = min(ws._tries + 1, 29)
     most = min(max(least, 1) << ws._tries, ws._options[_RECONNECT_MAX])
     connection.pause_ms = least + ((most - least) * urandom(1)[0] >> 8)
-    connection.phase = "connect"
+    connection.step = "connect"
     owner = ws._owner
     ws._owner = _HANDLER  # what is raised now is the program's, which may call the client as in a handler
     try:

@@ -27,7 +27,7 @@ class _Socket:
 
 def _connection(takes=(), tls=False):
     connection = Connection()
-    connection.raw = connection.sock = _Socket(takes)
+    connection.raw = connection.socket = _Socket(takes)
     if tls:
         connection.raw = _Socket()
     connection.buffer = connection.out_buf = bytearray(144)
@@ -37,7 +37,7 @@ def _connection(takes=(), tls=False):
 
 
 def _frames(connection):
-    rest = bytes(connection.sock.sent)
+    rest = bytes(connection.socket.sent)
     found = []
     while rest:
         frame, size = wire.parse(rest)
@@ -141,4 +141,4 @@ def test_connection_released_twice_or_without_a_socket_is_released():
     connection = Connection()
     connection.release()
     connection.release()
-    assert connection.sock is connection.raw is connection.poller is None
+    assert connection.socket is connection.raw is connection.poller is None

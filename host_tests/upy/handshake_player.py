@@ -23,11 +23,11 @@ class Wire:
     waiting = True
 
     def __init__(self, url, target, headers, protocols, most):
-        self.sock = self
+        self.socket = self
         self.sent = bytearray()
         self._url = url
         self._options = {_PROTOCOLS: protocols, _COMPRESSION: False}
-        self.target = target
+        self.args = target
         self.headers = headers
         self._most = most
         self._full = False
@@ -53,14 +53,14 @@ def requested(url, headers, protocols, key, most=None):
     urandom = uwebsocket_request.urandom
     uwebsocket_request.urandom = lambda n: key
     try:
-        for said in uwebsocket_request.phase(wire, wire, None):
+        for said in uwebsocket_request.step(wire, wire, None):
             if said:
                 return "yields", said
     finally:
         uwebsocket_request.urandom = urandom
-    if wire.waiting or wire.headers is not None or wire.phase != "reply":
+    if wire.waiting or wire.headers is not None or wire.step != "reply":
         raise ValueError("the request is out, and the connection does not show it")
-    return wire.sent, wire.target[0], wire.target[1]
+    return wire.sent, wire.args[0], wire.args[1]
 
 
 def parsed(url):

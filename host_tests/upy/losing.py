@@ -22,7 +22,7 @@ def _client(client, state):
     # A client of the module `client` in a state, and its connection.
     ws = client.createClient()
     connection = client.Connection()
-    connection.sock = connection.raw = _Sink()
+    connection.socket = connection.raw = _Sink()
     connection.buffer = connection.out_buf = bytearray(144)
     connection.heard = True
     ws._state = state
@@ -41,7 +41,7 @@ def close_payload_of(client, status):
     """Return the payload of the Close frame that a failure sends."""
     ws, connection = _client(client, _OPEN)
     ws._fail(status)
-    frame = connection.sock.taken
+    frame = connection.socket.taken
     if frame[:2] != b"\x88\x82" or connection.status != status:
         raise ValueError("no Close frame went out")
     return bytes([byte ^ frame[2 + i] for i, byte in enumerate(frame[6:])])
