@@ -19,6 +19,9 @@ import machine
 from micropython import const, schedule
 from utime import sleep_ms, ticks_add, ticks_diff, ticks_ms
 
+# What the import has left so far is not to lie between the parts that stay.
+gc.collect()
+
 TEXT = 1
 BINARY = 2
 
@@ -208,11 +211,7 @@ class WebSocketClient:
     by that method before it returns, and `poll` does nothing.
     """
 
-    # Before the first connection; the options in the order of KEYS in uwebsocket_config
-    connected = False
-    close_code = 1006
-    close_reason = ""
-    protocol = http_status = errno = error = None
+    # The options in the order of KEYS in uwebsocket_config
     _config = (None, (), 10000, 5000, 10000, 30000, 2, None, None, False, 1000, 60000, False, True, None)
 
     def __init__(self):
@@ -230,6 +229,10 @@ class WebSocketClient:
         self._deadline = 0  # of the state, in ticks
         self._tries = 0  # since a connection stood for long
         self._addresses = None  # that have served, for the next attempt
+        self.connected = False
+        self.close_code = 1006
+        self.close_reason = ""
+        self.protocol = self.http_status = self.errno = self.error = None
 
     # ---- what the user calls
 
@@ -627,6 +630,8 @@ class WebSocketClient:
             status = -199
             if isinstance(n, int):  # TLS gives the numbers of errors negated, and has its own beyond 255
                 status = _statuses.get(abs(n), -161 if abs(n) > 255 else -199)
+            elif n is None and self._state != _OPENING:
+                status = -109  # with a full heap the ESP8266 raises it without its number
         if self._state == _OPENING and connection is not None and status != -101:
             if connection.heard is None or status == -161:
                 status = -128
