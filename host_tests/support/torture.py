@@ -368,7 +368,7 @@ class Run:
             if b"\r\n\r\n" not in peer.received():
                 continue
             whole, tail = _frames(peer.received().partition(b"\r\n\r\n")[2])
-            wrong = _faulty(whole)
+            wrong = faulty(whole)
             if wrong:
                 self.problem(f"{side.name}: on the wire: {wrong}")
                 return
@@ -415,7 +415,7 @@ def _frames(data):
     return found, bytes(data)
 
 
-def _faulty(frames):
+def faulty(frames):
     """Return what a strict server refuses in these frames, None for nothing."""
     inside = closed = False
     for frame in frames:
