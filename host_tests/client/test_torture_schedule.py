@@ -1,4 +1,4 @@
-"""Torture on real MicroPython: a callback of micropython.schedule at the moments of a call, and what is on the wire then.
+"""Torture on real MicroPython: a callback of micropython.schedule at moments of a call, and what is on the wire then.
 
 The scripted boards of test_torture_callbacks.py take the moments from the byte code of CPython; here the interpreter
 itself runs the callback wherever it can.

@@ -11,11 +11,11 @@ seen. With "wrong" as the last argument the near client does not refuse a send: 
 import errno
 import sys
 
-from micropython import schedule
 from plain import tell
 
 import utime
 import uwebsocket_client as websocket
+from micropython import schedule
 
 URL, CALL, ACTION = sys.argv[1:4]
 _PATIENCE_MS = 500 if sys.argv[-1] == "wrong" else 5000
