@@ -28,31 +28,36 @@ def parse_url(url):
     header or `None`. Or returns the status, -1 to -4.
     """
     try:
-        url = url.encode()
-    except UnicodeError:
-        return -4
-    i = 0
+        url = memoryview(url)  # without a copy where the interpreter can
+    except TypeError:
+        try:
+            url = url.encode()
+        except UnicodeError:
+            return -4
+    last = 0  # three bytes
     for c in url:
-        # white space and controls, in UTF-8 up to U+00A0, surrogates, and what RFC 3986 leaves out for deceiving
-        if c <= 0x20 or c == 0x7F or i == 0xC2 and c <= 0xA0 or i == 0xED and c >= 0xA0 or c in b'"<>\\':
+        last = (last << 8 | c) & 0xFFFFFF
+        two = last & 0xFFFF
+        if (
+            c <= 0x20
+            or c == 0x7F
+            or c in b'"<>\\'  # what RFC 3986 leaves out, for deceiving
+            or 0xC280 <= two <= 0xC2A0  # controls and white space up to U+00A0
+            or 0xEDA0 <= two <= 0xEDBF  # surrogates
+            # the white space beyond that: U+1680, U+2000 to U+200A, U+2028, U+2029, U+202F, U+205F, U+3000
+            or 0xE28080 <= last <= 0xE2808A
+            or last in (0xE19A80, 0xE280A8, 0xE280A9, 0xE280AF, 0xE2819F, 0xE38080)
+        ):
             return -4
-        i = c
-    # the white space beyond that: U+1680, U+2000 to U+200A, U+2028, U+2029, U+202F, U+205F, U+3000
-    if b"\xe1\x9a\x80" in url or b"\xe2\x81\x9f" in url or b"\xe3\x80\x80" in url:
-        return -4
-    for c in url.split(b"\xe2\x80")[1:]:
-        if 0x80 <= c[0] <= 0x8A or c[0] in b"\xa8\xa9\xaf":
-            return -4
-    i = url.find(b":")
-    if not 1 < i < 4 or url[:i].lower() != b"wss"[:i] or url[i : i + 3] != b"://":
+    start = bytes(url[:6]).lower()
+    tls = start == b"wss://"
+    if not tls and start[:5] != b"ws://":
         return -1
-    port = 443 if i > 2 else 80
-    tls = port > 80
-    i += 3
-    start = i
+    port = 443 if tls else 80
+    i = start = 6 if tls else 5
     while start < len(url) and url[start] not in b"/?#":
         start += 1
-    host = url[i:start]
+    host = bytes(url[i:start])
 
     authorization = None
     i = host.find(b"@")

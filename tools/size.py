@@ -51,6 +51,7 @@ MIB = 1 << 20
 SENT = 4000  # bytes of the message whose send() is measured
 
 PROGRAM_ON_CHIP = PROGRAMS / "size_on_chip.py"
+ECHO_ON_CHIP = PROGRAMS / "size_echo_on_chip.py"
 CHIP = "virtual-esp8266"
 
 # The rows that README.md shows
@@ -66,6 +67,8 @@ _SHORT = (
     "ESP8266, frozen: heap free with a connection open, at least",
 )
 _STEP = 256
+_CHIP_HEAP = 38 * KIB
+_CHIP_STEP = 512
 _RUNS = 3
 _CHANCES = 5
 _TIMEOUT_S = 10
@@ -189,6 +192,14 @@ class Measure:
         """Smallest heap for connect, five binary echoes of `size` bytes, close."""
         return self._smallest_heap(lambda heap: self._program("size_echo", "/echo", size, heap=heap))
 
+    def heap_for_url(self):
+        """Heap that a URL of 2 KiB with a token of 1 KiB needs beside what a short one needs."""
+        short, long = (
+            self._smallest_heap(lambda heap, sizes=sizes: self._program("size_url", "/sink", *sizes, heap=heap))
+            for sizes in ((10, 10), (2 * KIB, KIB))
+        )
+        return long - short
+
     def heap_for_stream(self):
         """Smallest heap for 1 MiB received by "data" and 1 MiB sent in fragments."""
         return self._smallest_heap(lambda heap: self._program("size_stream", f"/stream/{MIB}", MIB, heap=heap))
@@ -259,6 +270,24 @@ class ChipMeasure:
                     return tuple(map(int, session.exec(PROGRAM_ON_CHIP.read_text()).split()))
             except (virtual_esp8266_client.ProgramError, virtual_esp8266.FatalException) as error:
                 raise measured.MeasureError(str(error).strip().splitlines()[-1]) from error
+
+    def heap_for_echo(self, size):
+        """Smallest heap for connect, five binary echoes of `size` bytes, close, with the client as `.mpy`."""
+        with tempfile.TemporaryDirectory() as folder:
+            flash = Path(folder) / "flash"
+            virtual_esp8266_client.prepare("mpy", flash, [ECHO_ON_CHIP])
+            with virtual_esp8266_client.running("mpy", flash) as session:
+
+                def attempt(heap):
+                    arguments = self._url + "/echo", size, _CHIP_HEAP - heap
+                    try:
+                        status = session.run(ECHO_ON_CHIP.stem, *arguments).strip()
+                    except virtual_esp8266_client.ProgramError as error:
+                        raise measured.MeasureError(str(error).strip().splitlines()[-1]) from error
+                    if status != "0":
+                        raise measured.MeasureError(f"it closed with {status}")
+
+                return measured.smallest(attempt, 8 * KIB, 34 * KIB, _CHIP_STEP)
 
     def kept_by_import(self, way):
         """Heap kept after the import, in bytes."""
@@ -353,6 +382,13 @@ def rows(rounds):
             for size, limit, goal in echo_limits
         ],
         Row(
+            "heap for a URL of 2 KiB with a token of 1 KiB, beside a short one",
+            Measure.heap_for_url,
+            7 * KIB,
+            5 * KIB,
+            "KiB",
+        ),
+        Row(
             'smallest heap for 1 MiB received by `"data"` and 1 MiB sent in fragments',
             Measure.heap_for_stream,
             17 * KIB,
@@ -377,7 +413,19 @@ def chip_rows():
         ("romfs", "ROMFS", (4500, 3000), (28, 30)),
         ("frozen", "frozen", (2300, 1800), (31, 32)),
     )
+    echoes = ((100, 17, 13), (1000, 17.5, 14), (4000, 25, 20))
     return [
+        *[
+            Row(
+                f"ESP8266, `.mpy`: smallest heap for 5 binary echoes of {size} B",
+                lambda m, size=size: m.heap_for_echo(size),
+                round(limit * KIB),
+                goal * KIB,
+                "KiB",
+            )
+            for size, limit, goal in echoes
+        ],
+    ] + [
         row
         for way, name, (limit, goal), (least, wanted) in ways
         for row in (
