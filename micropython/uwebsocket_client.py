@@ -168,7 +168,7 @@ def load(name, keep=keep):
         return modules[name]
     if _folder != ".frozen":
         # what is not there would be searched elsewhere
-        for end in (".py", ".mpy"):
+        for end in (".mpy", ".py"):
             try:
                 os.stat(_folder + "/" + name + end)
                 break
