@@ -293,8 +293,9 @@ def nearest_to_a_board():
 
 
 def describe(name):
-    """Return the line that says which MicroPython runs, and in which of HEAPS."""
+    """Return the line that says which MicroPython runs, and in which of HEAPS; the virtual ESP8266 has the chip's."""
     version = "import sys; print(sys.version.split('; ')[-1])"
     said = subprocess.run([*command(name), "-c", version], capture_output=True, text=True, timeout=30, check=True)
-    bits = "32-bit" if name == "micropython32" else "64-bit (the 32-bit one is not here, so with twice the heap)"
-    return f"{said.stdout.strip()}, {bits}, heap {HEAPS[name][:-1]} KiB"
+    bits = {"micropython32": "32-bit", CHIP: "on the virtual ESP8266"}
+    kind = bits.get(name, "64-bit (the 32-bit one is not here, so with twice the heap)")
+    return f"{said.stdout.strip()}, {kind}, heap {HEAPS.get(name, '38k')[:-1]} KiB"
