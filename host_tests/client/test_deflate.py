@@ -10,7 +10,7 @@ import deflate
 from common import compiler, rigs
 from servers import compressing, wire
 from support.client_session import Session, each
-from support.programs import MICROPYTHONS, told
+from support.programs import CHIP, MICROPYTHONS, told
 from upy import deflate_cases, protocol_cases
 from upy.plain import plain
 
@@ -18,7 +18,7 @@ _PROGRAM = "deflate_program.py"
 _RUNS = list(deflate_cases.runs(protocol_cases.in_pieces))
 
 on_all = pytest.mark.parametrize("interpreter", rigs.INTERPRETERS)
-on_micropython = pytest.mark.parametrize("interpreter", MICROPYTHONS)
+on_micropython_and_chip = pytest.mark.parametrize("interpreter", [*MICROPYTHONS, CHIP])
 
 
 @pytest.fixture(scope="module")
@@ -151,20 +151,20 @@ def insisting():
         yield urls
 
 
-@on_micropython
+@on_micropython_and_chip
 @pytest.mark.parametrize("takeover", [False, True], ids=["no-takeover", "takeover"])
 def test_deflate_server_that_insists_is_talked_to_from_a_small_heap(insisting, compiled, interpreter, takeover):
-    heap = rigs.HEAPS[interpreter]
+    heap = rigs.HEAPS.get(interpreter)
     found = told(interpreter, "deflate_client_program.py", insisting[takeover], heap=heap, before=compiled)
     assert found["close"] == [0, None, None]
     assert found["echoes"] == [True] * 6
 
 
-@on_micropython
+@on_micropython_and_chip
 @pytest.mark.parametrize("takeover", [False, True], ids=["no-takeover", "takeover"])
 @pytest.mark.parametrize(("most", "status"), [("4000", -8), ("0", -13)], ids=["max-message", "heap"])
 def test_deflate_bomb_in_a_small_heap_ends_the_connection(insisting, compiled, interpreter, takeover, most, status):
-    heap = rigs.HEAPS[interpreter]
+    heap = rigs.HEAPS.get(interpreter)
     found = told(interpreter, "deflate_client_program.py", insisting[takeover], most, heap=heap, before=compiled)
     assert found["close"] == [status, None, None]
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from common import rigs
 from servers import wire
-from support.programs import MICROPYTHONS, told
+from support.programs import CHIP, MICROPYTHONS, told
 from upy import protocol_cases
 from upy.plain import plain
 from upy.protocol_player import Feed, is_end, play, ways
@@ -48,7 +48,7 @@ _NO_MEMORY = {
 }
 
 
-@pytest.mark.parametrize("interpreter", MICROPYTHONS)
+@pytest.mark.parametrize("interpreter", [*MICROPYTHONS, CHIP])
 @pytest.mark.parametrize(("name", "expected"), _NO_MEMORY.items(), ids=_NO_MEMORY)
 def test_receiver_message_larger_than_the_heap_says_the_status(interpreter, name, expected):
     assert told(interpreter, "protocol_memory_program.py", heap="64k")[name] == expected

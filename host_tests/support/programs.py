@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from common import rigs, virtual_esp8266_client
+from common import compiler, rigs, virtual_esp8266_client
+from common.rigs import CHIP
 
 _FOLDER = Path(__file__).resolve().parents[1] / "upy"
 _LONGEST_S = 120
 
 MICROPYTHONS = [name for name in rigs.INTERPRETERS if name != "cpython"]
-CHIP = "virtual-esp8266"
 
 
 class Told(dict):
@@ -63,7 +63,7 @@ def chip_session():
     stack = contextlib.ExitStack()
     atexit.register(stack.close)
     flash = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "flash"
-    virtual_esp8266_client.prepare("romfs", flash, sorted(_FOLDER.glob("*.py")))
+    virtual_esp8266_client.prepare("romfs", flash, [*sorted(_FOLDER.glob("*.py")), *compiler.extra_sources()])
     return stack.enter_context(virtual_esp8266_client.running("romfs", flash))
 
 
