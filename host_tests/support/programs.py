@@ -15,6 +15,7 @@ import pytest
 
 from common import compiler, rigs, virtual_esp8266_client
 from common.rigs import CHIP
+from support import chip_tables
 
 _FOLDER = Path(__file__).resolve().parents[1] / "upy"
 _LONGEST_S = 120
@@ -68,11 +69,18 @@ def chip_session():
 
 
 def _told_by_the_chip(program, arguments):
-    try:
-        said = chip_session().run(Path(program).stem, *arguments, timeout_s=_LONGEST_S)
-    except virtual_esp8266_client.ProgramError as error:
-        said = str(error)
-    lines = said.splitlines()
+    program = Path(program).stem
+    session = chip_session()
+    lines = []
+    for tables in chip_tables.parts(program, arguments):
+        try:
+            session.fresh()
+            if tables:
+                session.exec(tables)
+            said = session.exec(session.start_of(program, *arguments), _LONGEST_S)
+        except virtual_esp8266_client.ProgramError as error:
+            said = str(error)
+        lines += said.splitlines()
     return Told(
         [json.loads(line) for line in lines if line.startswith("{")],
         "\n".join(line for line in lines if not line.startswith("{")),
