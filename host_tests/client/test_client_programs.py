@@ -103,7 +103,7 @@ def test_mebibyte_streams_through_a_small_heap(url, compiled, interpreter, heap)
     assert found["sent"] == [True, 2]
 
 
-@on_all
+@on_all_and_chip
 @pytest.mark.usefixtures("ctrl_c_reaches_children")
 def test_interrupt_of_a_waiting_poll_harms_nothing(url, interpreter):
     program = str(rigs.ROOT / "host_tests" / "upy" / "interrupt_program.py")

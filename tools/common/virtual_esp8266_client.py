@@ -28,6 +28,7 @@ _PIECE = 512  # bytes of a file in one command
 _TIMEOUT_S = 60
 _BUILD_S = 60
 _READ_S = 0.5
+_CTRL_C = b"\x03"
 _END = b"\x04"  # of what a program prints, and of its exception
 
 
@@ -89,6 +90,10 @@ class Session:
         self.chip.check()
         if text := error.partition(_END)[0]:
             raise ProgramError(text.decode(errors="replace").replace("\r\n", "\n"))
+
+    def interrupt(self):
+        """Press Ctrl-C."""
+        self._transport.serial.write(_CTRL_C)
 
     @staticmethod
     def start_of(program, *arguments):

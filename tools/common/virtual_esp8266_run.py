@@ -4,8 +4,8 @@
     virtual_esp8266_run [--version VERSION] [-X heapsize=2m] -c CODE
 
 The client, the program and the modules of its folder are compiled and in the ROMFS, and the heap has 38 KiB where no
-other is asked for. What the program prints comes as it is printed. Ends with 0, or with 1 after an exception or a
-crash, which goes to stderr; the chip is switched off in any case.
+other is asked for. What the program prints comes as it is printed, and Ctrl-C reaches it. Ends with 0, or with 1 after
+an exception or a crash, which goes to stderr; the chip is switched off in any case.
 """
 
 import argparse
@@ -43,6 +43,7 @@ def run(program, arguments, code, heap, version):
         prepare("romfs", flash, sorted(program.parent.glob("*.py")) if program else ())
         with running("romfs", flash, heap_kib=heap, version=version) as session:
             session.fresh()
+            signal.signal(signal.SIGINT, lambda *_: session.interrupt())  # for the program
             session.stream(code or session.start_of(program.stem, *arguments), take)
 
 
