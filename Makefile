@@ -131,4 +131,4 @@ size-check: build
 	@$(PYTHON) tools/size.py --where-possible
 
 autobahn-check: build
-	@$(PYTHON) tools/autobahn.py --on micropython32,micropython64 --where-possible --cases quick
+	@$(PYTHON) tools/autobahn.py --on micropython32,micropython64,virtual-esp8266 --where-possible --cases quick

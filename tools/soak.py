@@ -29,7 +29,7 @@ _SAMPLES_MIN = 20
 _WARM_UP = 0.2  # of all samples
 _GROWTH_B = 128  # how far the heap in use may differ between two moments of rest
 _PIECE_LEFT = 0.75  # of the largest free piece
-_BLOCK_B = {"micropython32": 16, "micropython64": 32}  # the heap's unit
+_BLOCK_B = {"micropython32": 16, "micropython64": 32, rigs.CHIP: 16}  # the heap's unit
 
 
 class SoakError(RuntimeError):
@@ -111,11 +111,16 @@ class Program:
     def __init__(self, rig, url, seconds, sabotage):
         folder = OUT / "program"
         compiler.build_folder([*compiler.sources(), PROGRAM], folder)
-        options = ["-X", f"heapsize={rigs.HEAPS[rig]}", "-m", PROGRAM.stem]
+        env = rigs.device_env(rig, built=True)
+        if rig == rigs.CHIP:
+            options = [str(PROGRAM)]
+        else:
+            options = ["-X", f"heapsize={rigs.HEAPS[rig]}", "-m", PROGRAM.stem]
+            env |= {"MICROPYPATH": ".frozen"}
         self._process = subprocess.Popen(
             [*rigs.command(rig), *options, url, str(seconds), sabotage or "none"],
             cwd=folder,
-            env=rigs.device_env(rig, built=True) | {"MICROPYPATH": ".frozen"},
+            env=env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -195,12 +200,15 @@ def run(rig, seconds, seed, sabotage=None):
         descriptors = None
         for line in program.lines():
             if not line.startswith("{"):
+                if line.startswith("ValueError: "):  # of a handler: the chip's background prints it, and goes on
+                    raise SoakError(line)
                 log.heap_map(line)
                 continue
             told = json.loads(line)
             if told["last"]:  # ended by the program itself
                 continue
-            descriptors = descriptors or told["descriptors"]
+            if descriptors is None:
+                descriptors = told["descriptors"]
             judge(told, server.take(told["attempt"]), descriptors)
             if told["by_hand"] != 1 + log.statuses[0]:
                 raise SoakError(f"attempt {told['attempt']}: the client did not connect again by itself")
@@ -238,7 +246,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10, help="how long (default: 10)")
     parser.add_argument("--seed", type=int, default=1, help="what decides everything that the server does (default: 1)")
-    parser.add_argument("--on", choices=list(rigs.HEAPS), help="the interpreter (default: the 32-bit one where it is)")
+    parser.add_argument("--on", choices=list(_BLOCK_B), help="the interpreter (default: the 32-bit one where it is)")
     parser.add_argument("--sabotage", choices=SABOTAGES, help="break it on purpose: the run must then fail")
     options = parser.parse_args(argv)
     if options.minutes < 0.1:

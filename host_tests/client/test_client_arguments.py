@@ -5,11 +5,11 @@ import pytest
 from common import rigs
 from servers import wire
 from support.client_session import Session, each
-from support.programs import told
+from support.programs import CHIP, told
 from upy.argument_cases import CALLS, WRONG
 from uwebsocket_client import createClient
 
-_EACH = pytest.mark.parametrize("interpreter", rigs.INTERPRETERS)
+_EACH = pytest.mark.parametrize("interpreter", [*rigs.INTERPRETERS, CHIP])
 _WRONG_CALLS = [pytest.param(*case, id=case[0]) for case in CALLS if case[3] in WRONG]
 
 
@@ -31,6 +31,8 @@ def test_call_on_a_closed_client_raises_what_the_table_says(interpreter, state, 
     ids=["new", "to-tell", "told"],
 )
 def test_calls_on_a_closed_client_change_nothing(interpreter, state, statuses, polled):
+    if interpreter == CHIP and state == "to-tell":  # the background has told it before anybody listened
+        statuses = []
     assert _told(interpreter)[f"then {state}"] == [statuses, polled, False, 1006, "", None, None]
 
 

@@ -1,13 +1,13 @@
-"""Heap that a connection needs only for a moment and must give back, on real MicroPython."""
+"""Heap that a connection needs only for a moment and must give back, on real MicroPython and on the virtual ESP8266."""
 
 import pytest
 
 from common import compiler, echo_server
 from servers.raw import RawServer
 from servers.steps import Echo, Reply
-from support.programs import told
+from support.programs import CHIP, told
 
-HEAPS = {"micropython32": "30k", "micropython64": "60k"}
+HEAPS = {"micropython32": "30k", "micropython64": "60k", CHIP: None}
 HEADERS = 16000  # bytes of header lines: more than such a heap has beside the client, were they kept
 NOISE = 200  # of the heap: far less than a scratch buffer for large messages
 CONNECTION = 2500

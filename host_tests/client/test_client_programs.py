@@ -18,6 +18,7 @@ on_all_and_chip = pytest.mark.parametrize("interpreter", [*rigs.INTERPRETERS, CH
 on_micropython_and_chip = pytest.mark.parametrize("interpreter", [*MICROPYTHONS, CHIP])
 
 ROUNDS = 300
+CHIP_ROUNDS = 120
 MIB = 1 << 20
 GROWTH = 64  # of the heap: what a dictionary or a pool may still have to grow by
 
@@ -79,10 +80,11 @@ def test_poll_of_a_closed_client_allocates_nothing(url, interpreter):
     assert told(interpreter, "idle_program.py", url)["closed"] == [0]
 
 
-@on_all
+@on_all_and_chip
 def test_rounds_of_every_kind_leave_nothing_behind(url, raw, interpreter):
     refusing = f"ws://127.0.0.1:{raw.closed_port}/"
-    found = told(interpreter, "rounds_program.py", url, f"{url}close?code=4000", refusing, str(ROUNDS))
+    rounds = CHIP_ROUNDS if interpreter == CHIP else ROUNDS
+    found = told(interpreter, "rounds_program.py", url, f"{url}close?code=4000", refusing, str(rounds))
     heap, descriptors = found["growth"]
     assert descriptors == 0
     assert heap <= GROWTH
@@ -101,7 +103,7 @@ def test_mebibyte_streams_through_a_small_heap(url, compiled, interpreter, heap)
     assert found["sent"] == [True, 2]
 
 
-@on_all
+@on_all_and_chip
 @pytest.mark.usefixtures("ctrl_c_reaches_children")
 def test_interrupt_of_a_waiting_poll_harms_nothing(url, interpreter):
     program = str(rigs.ROOT / "host_tests" / "upy" / "interrupt_program.py")

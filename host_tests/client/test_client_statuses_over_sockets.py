@@ -1,7 +1,7 @@
-"""Every scenario of host_tests/servers/scenarios.py, over real sockets, on every interpreter.
+"""Every scenario of host_tests/servers/scenarios.py, over real sockets, on every interpreter and the virtual ESP8266.
 
-One process of each interpreter plays all scenarios of a batch with one client object; the tests then look at what it
-printed and at what the server recorded.
+One process of each interpreter plays all scenarios of a batch with one client object, the chip ten at a time; the tests
+then look at what was printed and at what the server recorded.
 """
 
 import base64
@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from common import rigs
+from common.rigs import CHIP
 from servers import scenarios
 from servers.raw import RawServer
 from servers.scenarios import SCENARIOS
@@ -17,14 +18,21 @@ from support import status_player
 
 _HEAP_GROWTH = 1024
 
+_RIGS = (*rigs.INTERPRETERS, CHIP)
+
+
+def _heap(rig, scenario):
+    return None if rig == CHIP else scenario.heap
+
+
 _BATCHES = [
     (rig, heap)
-    for rig in rigs.INTERPRETERS
-    for heap in dict.fromkeys(scenario.heap for scenario in SCENARIOS.values() if rig in scenario.on)
+    for rig in reversed(_RIGS)  # the chip takes longest
+    for heap in dict.fromkeys(_heap(rig, scenario) for scenario in SCENARIOS.values() if rig in scenario.on)
 ]
 _CASES = [
     pytest.param(rig, name, id=f"{rig}-{name}")
-    for rig in rigs.INTERPRETERS
+    for rig in _RIGS
     for name, scenario in SCENARIOS.items()
     if rig in scenario.on
 ]
@@ -44,7 +52,7 @@ def _url(server, rig, name):
 
 def _play(server, rig, heap, folder):
     """Play a batch on one interpreter; return {name: result}."""
-    names = [name for name, scenario in SCENARIOS.items() if rig in scenario.on and scenario.heap == heap]
+    names = [name for name, scenario in SCENARIOS.items() if rig in scenario.on and _heap(rig, scenario) == heap]
     return status_player.play(rig, status_player.jobs(names, lambda name: _url(server, rig, name)), folder, heap)
 
 
@@ -56,15 +64,15 @@ def server():
 
 @pytest.fixture(scope="module")
 def results(server, tmp_path_factory):
-    """{(rig, heap): {name: result}} of all batches, two at a time."""
+    """{(rig, heap): {name: result}} of all batches, the chip's beside two others at a time."""
     folder = tmp_path_factory.mktemp("batches")
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(3) as pool:
         played = [pool.submit(_play, server, rig, heap, folder) for rig, heap in _BATCHES]
         return {batch: future.result() for batch, future in zip(_BATCHES, played, strict=True)}
 
 
 def _result(results, rig, name):
-    batch = results[rig, SCENARIOS[name].heap]
+    batch = results[rig, _heap(rig, SCENARIOS[name])]
     assert name in batch, f"not played: {batch['said'][-2000:]}"
     return batch[name]
 
@@ -89,21 +97,21 @@ def _records(server, rig):
     return [record for name in names if (record := server.record(_target(rig, name), timeout_s=0))]
 
 
-@pytest.mark.parametrize("rig", rigs.INTERPRETERS)
+@pytest.mark.parametrize("rig", _RIGS)
 def test_masking_keys_of_frames_are_all_different(server, results, rig):
     keys = [came.key for record in _records(server, rig) for came in record.frames]
     assert len(keys) > 100
     assert len(set(keys)) > len(keys) * 0.99
 
 
-@pytest.mark.parametrize("rig", rigs.INTERPRETERS)
+@pytest.mark.parametrize("rig", _RIGS)
 def test_keys_of_requests_are_all_different(server, results, rig):
     keys = [record.header("Sec-WebSocket-Key") for record in _records(server, rig)]
     assert len(keys) > 100
     assert len(set(keys)) == len(keys)
 
 
-@pytest.mark.parametrize("rig", rigs.INTERPRETERS)
+@pytest.mark.parametrize("rig", _RIGS)
 def test_requests_of_scenarios_are_as_rfc_6455_asks(server, results, rig):
     record = server.record(_target(rig, "subprotocol-chosen"))
     assert record.request_line == f"GET /{_target(rig, 'subprotocol-chosen')} HTTP/1.1"

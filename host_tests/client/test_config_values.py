@@ -7,13 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common import rigs
-from support.programs import told
+from support import chip_tables
+from support.programs import CHIP, told
 from upy.config_cases import BAD, DEFAULTS, GOOD, NOT_DICTS, UNKNOWN, token
 from upy.plain import plain
 from uwebsocket_config import KEYS, update
 
 _BASE = tuple(DEFAULTS[key] for key in KEYS)
-_EACH = pytest.mark.parametrize("interpreter", rigs.INTERPRETERS)
+_INTERPRETERS = (*rigs.INTERPRETERS, CHIP)
+_EACH = pytest.mark.parametrize("interpreter", _INTERPRETERS)
 
 
 def _load(name):
@@ -25,20 +27,23 @@ def _told(interpreter):
 
 
 def _cases(table):
-    return [pytest.param(*case, id=case[0]) for case in table]
+    return [
+        pytest.param(interpreter, *case, id=f"{case[0]}-{interpreter}")
+        for case in table
+        for interpreter in _INTERPRETERS
+        if interpreter != CHIP or chip_tables.plays_option(case[1])
+    ]
 
 
-@_EACH
-@pytest.mark.parametrize(("name", "key", "value"), _cases(GOOD))
+@pytest.mark.parametrize(("interpreter", "name", "key", "value"), _cases(GOOD))
 def test_value_of_an_option_that_is_good_is_kept(interpreter, name, key, value):
     kept, others, count = _told(interpreter)["good " + name]
     assert kept == ("function" if value is token else plain(value))
     assert (others, count) == ([], len(DEFAULTS))
 
 
-@_EACH
 @pytest.mark.parametrize("before", ["bad ", "bad after good "], ids=["alone", "after-a-good-one"])
-@pytest.mark.parametrize(("name", "key", "value"), _cases(BAD))
+@pytest.mark.parametrize(("interpreter", "name", "key", "value"), _cases(BAD))
 def test_value_of_an_option_that_is_bad_is_refused_by_name(interpreter, before, name, key, value):
     error, text = _told(interpreter)[before + name]
     assert error == "ValueError"

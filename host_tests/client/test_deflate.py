@@ -9,16 +9,17 @@ import pytest
 import deflate
 from common import compiler, rigs
 from servers import compressing, wire
+from support import chip_tables
 from support.client_session import Session, each
-from support.programs import MICROPYTHONS, told
+from support.programs import CHIP, MICROPYTHONS, told
 from upy import deflate_cases, protocol_cases
 from upy.plain import plain
 
 _PROGRAM = "deflate_program.py"
 _RUNS = list(deflate_cases.runs(protocol_cases.in_pieces))
 
-on_all = pytest.mark.parametrize("interpreter", rigs.INTERPRETERS)
-on_micropython = pytest.mark.parametrize("interpreter", MICROPYTHONS)
+on_all_and_chip = pytest.mark.parametrize("interpreter", [*rigs.INTERPRETERS, CHIP])
+on_micropython_and_chip = pytest.mark.parametrize("interpreter", [*MICROPYTHONS, CHIP])
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def compiled(tmp_path_factory):
 # ---- the tables
 
 
-@on_all
+@on_all_and_chip
 @pytest.mark.parametrize(
     ("name", "expected"), [pytest.param(case[0], case[3], id=case[0]) for case in deflate_cases.REPLIES]
 )
@@ -41,8 +42,15 @@ def test_deflate_reply_is_agreed_to_by_the_letter(interpreter, name, expected):
     assert told(interpreter, _PROGRAM, "replies", heap="8m")[name] == plain(expected)
 
 
-@on_all
-@pytest.mark.parametrize(("name", "expected"), [pytest.param(run[0], run[2], id=run[0]) for run in _RUNS])
+@pytest.mark.parametrize(
+    ("interpreter", "name", "expected"),
+    [
+        pytest.param(interpreter, run[0], run[2], id=f"{run[0]}-{interpreter}")
+        for run in _RUNS
+        for interpreter in (*rigs.INTERPRETERS, CHIP)
+        if interpreter != CHIP or chip_tables.fits(*run[1:3])
+    ],
+)
 def test_deflate_stream_however_it_comes_says_the_same(interpreter, name, expected):
     assert told(interpreter, _PROGRAM, "messages", heap="8m")[name] == plain(expected)
 
@@ -151,20 +159,20 @@ def insisting():
         yield urls
 
 
-@on_micropython
+@on_micropython_and_chip
 @pytest.mark.parametrize("takeover", [False, True], ids=["no-takeover", "takeover"])
 def test_deflate_server_that_insists_is_talked_to_from_a_small_heap(insisting, compiled, interpreter, takeover):
-    heap = rigs.HEAPS[interpreter]
+    heap = rigs.HEAPS.get(interpreter)
     found = told(interpreter, "deflate_client_program.py", insisting[takeover], heap=heap, before=compiled)
     assert found["close"] == [0, None, None]
     assert found["echoes"] == [True] * 6
 
 
-@on_micropython
+@on_micropython_and_chip
 @pytest.mark.parametrize("takeover", [False, True], ids=["no-takeover", "takeover"])
 @pytest.mark.parametrize(("most", "status"), [("4000", -8), ("0", -13)], ids=["max-message", "heap"])
 def test_deflate_bomb_in_a_small_heap_ends_the_connection(insisting, compiled, interpreter, takeover, most, status):
-    heap = rigs.HEAPS[interpreter]
+    heap = rigs.HEAPS.get(interpreter)
     found = told(interpreter, "deflate_client_program.py", insisting[takeover], most, heap=heap, before=compiled)
     assert found["close"] == [status, None, None]
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from common import rigs
 from servers import wire
-from support.programs import MICROPYTHONS, told
+from support import chip_tables
+from support.programs import CHIP, MICROPYTHONS, told
 from upy import protocol_cases
 from upy.plain import plain
 from upy.protocol_player import Feed, is_end, play, ways
@@ -23,8 +24,15 @@ _FRAMEWORK_BYTES = 6000  # what playing takes beside the receiver
 # ---- the table
 
 
-@pytest.mark.parametrize("interpreter", rigs.INTERPRETERS)
-@pytest.mark.parametrize(("name", "expected"), [pytest.param(run[0], run[2], id=run[0]) for run in _RUNS])
+@pytest.mark.parametrize(
+    ("interpreter", "name", "expected"),
+    [
+        pytest.param(interpreter, run[0], run[2], id=f"{run[0]}-{interpreter}")
+        for run in _RUNS
+        for interpreter in (*rigs.INTERPRETERS, CHIP)
+        if interpreter != CHIP or chip_tables.fits(*run[1:3])
+    ],
+)
 def test_receiver_stream_however_it_comes_says_the_same(interpreter, name, expected):
     assert told(interpreter, _PROGRAM, "receiver", heap="32m")[name] == plain(expected)
 
@@ -48,7 +56,7 @@ _NO_MEMORY = {
 }
 
 
-@pytest.mark.parametrize("interpreter", MICROPYTHONS)
+@pytest.mark.parametrize("interpreter", [*MICROPYTHONS, CHIP])
 @pytest.mark.parametrize(("name", "expected"), _NO_MEMORY.items(), ids=_NO_MEMORY)
 def test_receiver_message_larger_than_the_heap_says_the_status(interpreter, name, expected):
     assert told(interpreter, "protocol_memory_program.py", heap="64k")[name] == expected

@@ -6,15 +6,16 @@ from hypothesis import strategies as st
 
 from common import compiler, rigs
 from servers import wire
-from support.programs import MICROPYTHONS, told
+from support import chip_tables
+from support.programs import CHIP, MICROPYTHONS, told
 from upy.plain import plain
 from upy.protocol_cases import KEY, SOURCE, mask_runs
 from uwebsocket_protocol import header, mask
 
 _PROGRAM = "protocol_program.py"
 _BODY = 16
-_PORTABLE = [(interpreter, False) for interpreter in rigs.INTERPRETERS]
-_MACHINE = [(interpreter, True) for interpreter in MICROPYTHONS]
+_PORTABLE = [(interpreter, False) for interpreter in (*rigs.INTERPRETERS, CHIP)]
+_MACHINE = [(interpreter, True) for interpreter in (*MICROPYTHONS, CHIP)]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def sent(maskers):
 
     def tell(topic, interpreter, machine):
         if machine:
-            return told(interpreter, _PROGRAM, topic, heap="32m", before=maskers[interpreter])
+            return told(interpreter, _PROGRAM, topic, heap="32m", before=maskers.get(interpreter))
         return told(interpreter, _PROGRAM, topic, "portable", heap="32m")
 
     return tell
@@ -56,13 +57,13 @@ def test_frame_of_every_length_in_every_scratch_buffer_is_as_the_rfc_asks(sent, 
     results = sent("mask", interpreter, machine)
     wrong = [
         (name, room)
-        for name, start, n, room in mask_runs()
+        for name, start, n, room in (chip_tables.mask_runs() if interpreter == CHIP else mask_runs())
         if results[name] != plain(_frame(memoryview(SOURCE)[start : start + n]))
     ]
     assert wrong == []
 
 
-@pytest.mark.parametrize("interpreter", rigs.INTERPRETERS)
+@pytest.mark.parametrize("interpreter", [*rigs.INTERPRETERS, CHIP])
 @pytest.mark.parametrize(("start", "n"), [(0, 1), (0, 5), (3, 5), (1, 64), (64, 128)])
 def test_mask_without_memory_for_wide_integers_masks_byte_by_byte(sent, interpreter, start, n):
     expected = wire.mask(SOURCE[start : start + n], KEY)
@@ -96,7 +97,7 @@ _UNALLOCATED = {
 
 
 @pytest.mark.parametrize(("name", "expected"), _UNALLOCATED.items(), ids=_UNALLOCATED)
-@pytest.mark.parametrize("interpreter", MICROPYTHONS)
+@pytest.mark.parametrize("interpreter", [*MICROPYTHONS, CHIP])
 def test_hot_path_with_the_heap_locked_allocates_nothing(sent, interpreter, name, expected):
     assert sent("locked", interpreter, True)[name] == expected
 

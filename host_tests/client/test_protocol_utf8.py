@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common import rigs
-from support.programs import told
+from support.programs import CHIP, told
 from upy import protocol_cases
 from upy.plain import digest
 from uwebsocket_protocol import utf8
@@ -61,7 +61,7 @@ def _told(interpreter):
 
 
 @pytest.mark.parametrize("name", ["every-byte-up-to-3", "edges-up-to-5"])
-@pytest.mark.parametrize("interpreter", rigs.INTERPRETERS)
+@pytest.mark.parametrize("interpreter", [*rigs.INTERPRETERS, CHIP])
 def test_utf8_of_all_beginnings_byte_by_byte_judges_as_a_strict_decoder(trees, interpreter, name):
     assert _told(interpreter)[name] == trees[name]
 
@@ -69,7 +69,7 @@ def test_utf8_of_all_beginnings_byte_by_byte_judges_as_a_strict_decoder(trees, i
 @pytest.mark.parametrize(
     ("name", "data"), [pytest.param(*case, id=case[0]) for case in protocol_cases.BAD_TEXTS + protocol_cases.GOOD_BYTES]
 )
-@pytest.mark.parametrize("interpreter", rigs.INTERPRETERS)
+@pytest.mark.parametrize("interpreter", [*rigs.INTERPRETERS, CHIP])
 def test_utf8_of_text_across_every_cut_judges_as_a_strict_decoder(interpreter, name, data):
     assert _told(interpreter)[name] == [_kind(data)] * (len(data) + 1)
 

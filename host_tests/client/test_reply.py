@@ -5,7 +5,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from common import rigs
-from support.programs import told
+from support import chip_tables
+from support.programs import CHIP, told
 from upy.handshake_cases import ACCEPT, GOOD_LINES, HEADERS, PROTOCOLS, REPLIES, REPLY_MOST, joined
 from upy.handshake_player import WAITING, play, play_all_ways
 from upy.plain import plain
@@ -15,20 +16,28 @@ _GOOD = joined(*GOOD_LINES, b"Sec-WebSocket-Protocol: chat")
 _AFTER = b"\x81\x02hi\r\n\r\n"
 
 
-@pytest.mark.parametrize("interpreter", rigs.INTERPRETERS)
-@pytest.mark.parametrize(
-    ("name", "status", "http_status"), [pytest.param(case[0], *case[3:], id=case[0]) for case in REPLIES]
-)
-def test_reply_of_the_table_however_it_comes_opens_or_is_refused(interpreter, name, status, http_status):
+def _cases(table):
+    """Return pairs of an interpreter and a case: the chip takes short replies."""
+    return [
+        pytest.param(interpreter, case, id=f"{case[0]}-{interpreter}")
+        for case in table
+        for interpreter in (*rigs.INTERPRETERS, CHIP)
+        if interpreter != CHIP or chip_tables.fits(case[1])
+    ]
+
+
+@pytest.mark.parametrize(("interpreter", "case"), _cases(REPLIES))
+def test_reply_of_the_table_however_it_comes_opens_or_is_refused(interpreter, case):
+    name, _, _, status, http_status = case
     left = _AFTER if isinstance(status, tuple) else None
     result = told(interpreter, "handshake_program.py", "replies", heap="32m")[name]
     assert result[:3] == plain([status, http_status, left])
     assert (result[3] is None) == isinstance(status, tuple)
 
 
-@pytest.mark.parametrize("interpreter", rigs.INTERPRETERS)
-@pytest.mark.parametrize(("name", "headers"), [pytest.param(case[0], case[2], id=case[0]) for case in HEADERS])
-def test_headers_of_a_reply_are_told_in_order_however_they_come(interpreter, name, headers):
+@pytest.mark.parametrize(("interpreter", "case"), _cases(HEADERS))
+def test_headers_of_a_reply_are_told_in_order_however_they_come(interpreter, case):
+    name, _, headers = case
     assert told(interpreter, "handshake_program.py", "headers", heap="32m")[name][0] == plain(headers)
 
 

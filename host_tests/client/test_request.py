@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 
 from common import rigs
 from servers import wire
-from support.programs import told
+from support.programs import CHIP, told
 from upy.handshake_cases import ACCEPT, KEY, REQUESTS, URLS
 from upy.handshake_player import requested
 from upy.plain import plain
 
 
-@pytest.mark.parametrize("interpreter", rigs.INTERPRETERS)
+@pytest.mark.parametrize("interpreter", [*rigs.INTERPRETERS, CHIP])
 @pytest.mark.parametrize(
     ("name", "lines", "offered"), [pytest.param(case[0], *case[4:], id=case[0]) for case in REQUESTS]
 )

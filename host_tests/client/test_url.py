@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from common import rigs
-from support.programs import told
+from support.programs import CHIP, told
 from upy.handshake_cases import KEY, URLS
 from upy.handshake_player import parsed, requested
 from upy.plain import plain
@@ -17,7 +17,7 @@ from uwebsocket_url import parse_url
 _STATUSES = (-1, -2, -3, -4)
 
 
-@pytest.mark.parametrize("interpreter", rigs.INTERPRETERS)
+@pytest.mark.parametrize("interpreter", [*rigs.INTERPRETERS, CHIP])
 @pytest.mark.parametrize(("name", "expected"), [pytest.param(case[0], case[2], id=case[0]) for case in URLS])
 def test_url_of_the_table_is_taken_apart_or_refused(interpreter, name, expected):
     assert told(interpreter, "handshake_program.py", "urls")[name] == plain(expected)

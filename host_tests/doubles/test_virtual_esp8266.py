@@ -519,6 +519,77 @@ def test_write_that_waits_in_c_while_the_peer_resets_crashes_as_on_the_chip(chip
         one.run([MPREMOTE, "connect", one.port, "exec", code])
 
 
+# ---- as an interpreter
+
+PROGRAM = """
+import sys, time
+import beside, uwebsocket_client
+print(sys.argv, beside.NAME)
+{}
+print("end")
+"""
+
+
+@pytest.fixture(params=[rigs.CHIP])
+def program(tmp_path, request):
+    """Return a function that writes a program, with a module beside it, and returns the command that runs it."""
+    (tmp_path / "beside.py").write_text("NAME = 'of the folder'")
+
+    def program(code, *options):
+        path = tmp_path / "program.py"
+        path.write_text(PROGRAM.format(code))
+        return [*rigs.command(request.param), *options, str(path), "a", "b c"]
+
+    return program
+
+
+def ended(command):
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_program_runs_with_its_arguments_and_the_modules_of_its_folder(program):
+    done = ended(program("import gc; print(gc.mem_alloc() + gc.mem_free() < 38 * 1024)"))
+    told = ["['program', 'a', 'b c'] of the folder", "True", "end"]
+    assert (done.stdout.splitlines(), done.stderr, done.returncode) == (told, "", 0)
+
+
+def test_program_gets_the_heap_that_is_asked_for(program):
+    done = ended(program("print(len(bytearray(600000)))", "-X", "heapsize=1m"))
+    assert done.stdout.splitlines()[1:] == ["600000", "end"]
+
+
+@pytest.mark.parametrize(
+    ("code", "last"),
+    [
+        pytest.param("raise ValueError('wrong')", "ValueError: wrong", id="exception"),
+        pytest.param("import machine; machine.mem32[0]", ">>> ", id="crash"),
+    ],
+)
+def test_program_that_fails_ends_with_1_and_says_why(program, code, last):
+    done = ended(program(code))
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[0].endswith("of the folder") and "end" not in done.stdout.split()
+    assert done.stderr.rstrip("\n").endswith(last) and ("Fatal exception 28" in done.stderr) == (last == ">>> ")
+
+
+def test_program_is_heard_while_it_runs_and_its_chip_ends_with_the_command(program):
+    command = program("while True: time.sleep(1)")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=rigs.device_env(rigs.CHIP)) as process:
+        assert process.stdout.readline().endswith("of the folder\n")
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        qemu = [Path("/proc", child) for child in children if "qemu" in Path("/proc", child, "cmdline").read_text()]
+        assert len(qemu) == 1
+        process.terminate()
+        assert process.wait(20) == 1
+    assert not qemu[0].exists()
+
+
+@ON_NEWEST
+def test_heap_beyond_what_the_port_can_use_is_refused(version, tmp_path):
+    with pytest.raises(ValueError, match="room for a heap of 1024 KiB"):
+        VirtualESP8266(flash=tmp_path / "flash", version=version, heap_kib=1025)
+
+
 # ---- the tool
 
 

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from common import rigs, virtual_esp8266_client
+from common import compiler, rigs, virtual_esp8266_client
+from common.rigs import CHIP
+from support import chip_tables
 
 _FOLDER = Path(__file__).resolve().parents[1] / "upy"
 _LONGEST_S = 120
 
 MICROPYTHONS = [name for name in rigs.INTERPRETERS if name != "cpython"]
-CHIP = "virtual-esp8266"
 
 
 class Told(dict):
@@ -63,16 +64,23 @@ def chip_session():
     stack = contextlib.ExitStack()
     atexit.register(stack.close)
     flash = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "flash"
-    virtual_esp8266_client.prepare("romfs", flash, sorted(_FOLDER.glob("*.py")))
+    virtual_esp8266_client.prepare("romfs", flash, [*sorted(_FOLDER.glob("*.py")), *compiler.extra_sources()])
     return stack.enter_context(virtual_esp8266_client.running("romfs", flash))
 
 
 def _told_by_the_chip(program, arguments):
-    try:
-        said = chip_session().run(Path(program).stem, *arguments, timeout_s=_LONGEST_S)
-    except virtual_esp8266_client.ProgramError as error:
-        said = str(error)
-    lines = said.splitlines()
+    program = Path(program).stem
+    session = chip_session()
+    lines = []
+    for tables in chip_tables.parts(program, arguments):
+        try:
+            session.fresh()
+            if tables:
+                session.exec(tables)
+            said = session.exec(session.start_of(program, *arguments), _LONGEST_S)
+        except virtual_esp8266_client.ProgramError as error:
+            said = str(error)
+        lines += said.splitlines()
     return Told(
         [json.loads(line) for line in lines if line.startswith("{")],
         "\n".join(line for line in lines if not line.startswith("{")),

@@ -1,16 +1,22 @@
 """Plays scenarios with host_tests/upy/status_program.py on an interpreter: what the tests over real sockets share."""
 
 import hashlib
+import itertools
 import json
 import subprocess
 from pathlib import Path
 
-from common import rigs
+from common import rigs, virtual_esp8266_client
+from common.rigs import CHIP
+from common.virtual_esp8266 import FatalException
 from servers import wire
 from servers.scenarios import ANYTHING, SCENARIOS
 
 _PROGRAM = Path(__file__).resolve().parents[1] / "upy" / "status_program.py"
 _BATCH_S = 240
+_JOBS_OF_THE_CHIP = 10
+_SILENCE_S = 60
+_IN_USE = ("fds", "heap")
 _HEAP = "64m"
 LONGEST_POLL_MS = 4000  # 50 ms are asked for; a poll that waits for the server waits for a time-out, 5 s or more
 _DATA_FRAMES = (wire.CONTINUATION, wire.TEXT, wire.BINARY, wire.PING, wire.PONG)
@@ -40,6 +46,8 @@ def play(rig, jobs, folder, heap=None):
 
     The result of the name "" has what was in use before and after all jobs; it is absent where the program broke off.
     """
+    if rig == CHIP:
+        return _play_on_the_chip(jobs, folder)
     batch = folder / f"{rig}-{heap}.json"
     batch.write_text(json.dumps(jobs, ensure_ascii=False))  # MicroPython's json joins no surrogates
     options = [] if rig == "cpython" else ["-X", f"heapsize={heap or _HEAP}"]
@@ -57,6 +65,34 @@ def play(rig, jobs, folder, heap=None):
     results = [json.loads(line) for line in lines if line.startswith("{")]
     said = [line for line in lines if not line.startswith("{")]
     return {result["name"]: result for result in results} | {"said": "\n".join([*said, errors])}
+
+
+def _play_on_the_chip(jobs, folder):
+    """Play a list of jobs in the chip's heap, so many at a time as that can hold; return what play() returns.
+
+    Of what was in use the worst counts, sockets instead of descriptors.
+    """
+    flash, batch = folder / "flash", folder / "batch.json"
+    virtual_esp8266_client.prepare("romfs", flash, sorted(_PROGRAM.parent.glob("*.py")))
+    results, said, uses = {}, [], []
+    with virtual_esp8266_client.running("romfs", flash) as session:
+        for start in range(0, len(jobs), _JOBS_OF_THE_CHIP):
+            batch.write_text(json.dumps(jobs[start : start + _JOBS_OF_THE_CHIP], ensure_ascii=False))
+            try:
+                session.fresh()
+                session.copy(batch, batch.name)
+                output = session.run(_PROGRAM.stem, batch.name, timeout_s=_SILENCE_S)
+            except (virtual_esp8266_client.ProgramError, FatalException) as error:
+                output = str(error)
+            told = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+            said += [line for line in output.splitlines() if not line.startswith("{")]
+            results |= {result["name"]: result for result in told}
+            uses += [result for result in told if result["name"] == ""]
+    if len(uses) * _JOBS_OF_THE_CHIP >= len(jobs):
+        results[""] = {kind: max((use[kind] for use in uses), key=lambda pair: pair[1] - pair[0]) for kind in _IN_USE}
+    else:
+        results.pop("", None)
+    return results | {"said": "\n".join(said)}
 
 
 def check_client(result, scenario):
@@ -89,6 +125,6 @@ def check_server(record, scenario):
 
 def _digests(scenario):
     """Return what the program prints for the messages that a scenario must bring."""
-    for opcode, payload in scenario.received:
+    for (opcode, payload), same in itertools.groupby(scenario.received):
         kind = "data" if scenario.data else "str" if opcode == wire.TEXT else "bytearray"
-        yield [opcode, kind, len(payload), hashlib.sha256(payload).hexdigest()[:16]]
+        yield [opcode, kind, len(payload), hashlib.sha256(payload).hexdigest()[:16], len(list(same))]

@@ -9,10 +9,12 @@ import pytest
 import faults
 from common import fault_proxy, rigs
 from common.fault_proxy import Fault, Pause, Plan
+from common.rigs import CHIP
 from servers import wire
 
 SEED = 20
 ROUNDS = 600
+CHIP_ROUNDS = 150
 HANDSHAKE = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 FRAMES = [
     wire.frame(wire.TEXT, b"hello", key=b"mask"),
@@ -227,7 +229,15 @@ def struck(kind, way, down=1000):
     ],
 )
 def test_verdict_on_fitting_round_is_silent(entry, changes):
-    assert faults.judge("ws", entry, GOOD | changes) == []
+    assert faults.judge("micropython32", "ws", entry, GOOD | changes) == []
+
+
+def test_verdict_on_the_chip_takes_a_reset_that_came_as_an_end_and_a_close_that_came_before_that_of_the_program():
+    for kind, changes in (("reset", {"closes": [-99], "asked": False}), ("frame", {"closes": [-6]})):
+        assert faults.judge(CHIP, "ws", struck(kind, "up"), GOOD | changes) == []
+        assert faults.judge("micropython32", "ws", struck(kind, "up"), GOOD | changes) != []
+    (wrong,) = faults.judge(CHIP, "ws", struck("reset", "up"), GOOD | {"closes": [-19], "asked": False})
+    assert "-19" in wrong
 
 
 @pytest.mark.parametrize(
@@ -260,7 +270,7 @@ def test_verdict_on_fitting_round_is_silent(entry, changes):
     ],
 )
 def test_verdict_on_unfitting_round_says_why(entry, changes, text):
-    (wrong,) = faults.judge("ws", entry, GOOD | changes)
+    (wrong,) = faults.judge("micropython32", "ws", entry, GOOD | changes)
     assert text in wrong
 
 
@@ -309,6 +319,12 @@ def test_rounds_behind_faulty_proxy_end_intact_or_with_a_fitting_status(outcomes
     outcome = outcomes[rig, scheme]
     assert [problem for _, problem in outcome.problems] == []
     assert len(outcome.results) == ROUNDS
+
+
+def test_rounds_on_the_chip_end_intact_or_with_a_fitting_status():
+    (outcome,) = faults.run((CHIP,), faults.SCHEMES, SEED, 0, CHIP_ROUNDS)
+    assert [problem for _, problem in outcome.problems] == []
+    assert (outcome.scheme, len(outcome.results)) == ("ws", CHIP_ROUNDS)
 
 
 @pytest.mark.parametrize("scheme", faults.SCHEMES)

@@ -32,6 +32,18 @@ _FAULTS = {
 }
 
 
+def test_soak_of_half_a_minute_on_the_chip_finds_nothing(capfd):
+    assert soak.main([*_SHORT, "--on", rigs.CHIP]) == 0
+    output, errors = capfd.readouterr()
+    assert "messages came back unchanged" in output and errors == ""
+
+
+@pytest.mark.parametrize("sabotage", ["corruption", "descriptors"])
+def test_soak_on_the_chip_that_is_sabotaged_fails_and_says_why(sabotage, capfd):
+    assert soak.main(["--minutes", "0.2", "--on", rigs.CHIP, "--sabotage", sabotage]) == 1
+    assert _FAULTS[sabotage] in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(("sabotage", "words"), _FAULTS.items(), ids=_FAULTS)
 def test_soak_that_is_sabotaged_fails_and_says_why(sabotage, words, monkeypatch, capfd):
     if sabotage == "hang":

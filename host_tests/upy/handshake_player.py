@@ -1,11 +1,14 @@
 """Plays both sides of the opening handshake: a request for a URL, and a reply as a socket would bring it."""
 
+import sys
+
 import uwebsocket_request
 from uwebsocket_reply import reply
 from uwebsocket_url import parse_url
 
 WAITING = "waiting"
 
+_SLOW = sys.platform == "esp8266"
 _IDLE_STEPS = 3  # without anything to read, at the end
 _CUT_EVERYWHERE = 400
 _CUTS = tuple(range(508, 516)) + tuple(range(16380, 16390))
@@ -142,10 +145,13 @@ def play(chunks, accept, protocols, headers=None):
 
 
 def ways(stream):
-    """Generate the ways in which a reply can come, whole at first: lists of chunks."""
+    """Generate the ways in which a reply can come, whole at first: lists of chunks; fewer on the chip."""
     yield [stream]
     size = len(stream)
-    if size > _CUT_EVERYWHERE:
+    if _SLOW:
+        places = range(1, size, 1 + size // 4)
+        step = 1 + size // 100
+    elif size > _CUT_EVERYWHERE:
         step = 1 + size // 100
         places = list(range(1, size, step)) + [at for at in _CUTS if at < size] + list(range(size - 20, size))
         step = 1 + step // 10

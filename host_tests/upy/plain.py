@@ -24,7 +24,12 @@ def plain(value):
 
 def digest(data):
     """Return the first 8 bytes of SHA-256 in hexadecimal."""
-    return binascii.hexlify(hashlib.sha256(data).digest()[:8]).decode()
+    return shortened(hashlib.sha256(data))
+
+
+def shortened(taker):
+    """Return the first 8 bytes of a hash in hexadecimal."""
+    return binascii.hexlify(taker.digest()[:8]).decode()
 
 
 def tell(case, told):

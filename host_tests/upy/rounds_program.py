@@ -5,11 +5,10 @@
 The rounds take turns: an echo that the client closes, one that the server closes, one that it cuts short, a refusal.
 """
 
-import gc
-import os
 import sys
 
 from plain import tell
+from usage import descriptors, heap
 
 import uwebsocket_client as websocket
 
@@ -58,9 +57,8 @@ def rounds(ws, number):
 
 def measure(at):
     """Note the heap and the descriptors in use."""
-    gc.collect()
-    usage[at] = gc.mem_alloc() if hasattr(gc, "mem_alloc") else 0
-    usage[at + 1] = len(os.listdir("/proc/self/fd"))
+    usage[at + 1] = descriptors()
+    usage[at] = heap()
 
 
 ws = websocket.createClient()

@@ -10,11 +10,11 @@ Jobs marked `first` are played once more before counting begins: what is made on
 
 import binascii
 import errno
-import gc
 import hashlib
 import json
-import os
 import sys
+
+from usage import descriptors, heap
 
 import utime
 import uwebsocket_client as websocket
@@ -30,6 +30,7 @@ _DEFAULTS = {
 }
 _POLL_MS = 50
 _FLOOD_MESSAGES = 2000
+_CHIP_FLOOD = 2048  # bytes of a message
 
 
 def make(argument):
@@ -70,7 +71,7 @@ class Player:
     def receive(self, ws, message, opcode):
         """Note a whole message."""
         data = message.encode() if isinstance(message, str) else message
-        self.got.append([opcode, type(message).__name__, len(data), hexdigest(hashlib.sha256(data))])
+        self.note([opcode, type(message).__name__, len(data), hexdigest(hashlib.sha256(data))])
         self.call("receive")
 
     def piece(self, ws, chunk, opcode, final):
@@ -81,8 +82,15 @@ class Player:
         self.stream.update(chunk)
         self.size += len(chunk)
         if final:
-            self.got.append([opcode, "data", self.size, hexdigest(self.stream)])
+            self.note([opcode, "data", self.size, hexdigest(self.stream)])
             self.stream = None
+
+    def note(self, message):
+        """Note what came of a message; of the same once more, how often it came in a row."""
+        if self.got and self.got[-1][:-1] == message:
+            self.got[-1][-1] += 1
+        else:
+            self.got.append(message + [1])
 
     def call(self, moment):
         """Make the calls of that moment; what they raise is noted."""
@@ -97,7 +105,7 @@ class Player:
         if name == "sleep_ms":
             utime.sleep_ms(*arguments)
         elif name == "flood":
-            message = bytearray(*arguments)
+            message = bytearray(min(arguments[0], _CHIP_FLOOD) if sys.platform == "esp8266" else arguments[0])
             for _ in range(_FLOOD_MESSAGES):
                 self.ws.send(message)
         else:
@@ -150,12 +158,6 @@ class Player:
         return result
 
 
-def in_use():
-    """Return the numbers of open file descriptors and of heap bytes, 0 where the interpreter does not tell."""
-    gc.collect()
-    return len(os.listdir("/proc/self/fd")), gc.mem_alloc() if hasattr(gc, "mem_alloc") else 0
-
-
 def main(batch):
     """Play the jobs of a file."""
     with open(batch) as file:
@@ -166,11 +168,11 @@ def main(batch):
             print(json.dumps(player.play(job)))
     player.play(jobs[0])
     player.ws.close(4000)  # loads what only rare arguments need, and what plain modules keep from then on
-    before = in_use()
+    before = descriptors(), heap()
     for job in jobs:
         print(json.dumps(player.play(job)))
     player.play(jobs[0])
-    after = in_use()
+    after = descriptors(), heap()
     print(json.dumps({"name": "", "fds": [before[0], after[0]], "heap": [before[1], after[1]]}))
 
 

@@ -52,9 +52,10 @@ _DEBIAN = PINS["tool"]["uwebsocket"]["debian"]
 MICROPYTHON32 = os.environ.get("MICROPYTHON32") or PINS["tool"]["uwebsocket"]["micropython32"]
 MICROPYTHONS32 = [name.partition("-")[2] for name in _DEBIAN if name.startswith("micropython32-")]
 # The virtual ESP8266: the usual version of its firmware, and further ones that tests run on too.
-_CHIP = PINS["tool"]["uwebsocket"]["virtual-esp8266"]
+CHIP = "virtual-esp8266"
+_CHIP = PINS["tool"]["uwebsocket"][CHIP]
 VIRTUAL_ESP8266 = {
-    "virtual-esp8266" if version == _CHIP["version"] else f"virtual-esp8266-{version}": f"virtual-esp8266-{version}"
+    CHIP if version == _CHIP["version"] else f"{CHIP}-{version}": f"{CHIP}-{version}"
     for version in _CHIP["micropython"]
 }
 
@@ -63,6 +64,13 @@ def _unpacked(folder, program, loader, libraries, arch=None):
     """Return the rig of a program that lies unpacked in .rigs, with the loader and libraries that it was made for."""
     tree = RIGS / folder
     return Rig(tree / loader, ("--library-path", str(tree / libraries), str(tree / program)), arch)
+
+
+def _chip(folder):
+    """Return the rig of a virtual ESP8266, which a program of this computer starts."""
+    start = (f"PYTHONPATH={ROOT / 'tools'}", str(VENV / "bin" / "python"), "-m", "common.virtual_esp8266_run")
+    firmware = RIGS / folder / "plain" / "firmware.elf"
+    return Rig(Path("/usr/bin/env"), (*start, "--version", folder.rpartition("-")[2]), "xtensa", (firmware,))
 
 
 _I386 = ("usr/lib/ld-linux.so.2", "usr/lib/i386-linux-gnu")
@@ -80,8 +88,8 @@ _TABLE = {
     "node": Rig(Path(shutil.which("node") or "node"), needs=(NODE_MODULES,)),
     # What the tests are made of and with: packages for .venv.
     "test-packages": Rig(VENV / "bin" / "pytest"),
-    # QEMU with a firmware for each version of MicroPython: tools/common/virtual_esp8266.py starts them.
-    **{name: Rig(RIGS / folder / "plain" / "firmware.elf") for name, folder in VIRTUAL_ESP8266.items()},
+    # QEMU with a firmware for each version of MicroPython: tools/common/virtual_esp8266.py.
+    **{name: _chip(folder) for name, folder in VIRTUAL_ESP8266.items()},
     # Files to flash, and files for mypy: nothing to start.
     "released-firmware": Rig(FIRMWARE),
     "stubs-esp8266": Rig(RIGS / "stubs-esp8266"),
@@ -207,8 +215,9 @@ def probe(name, found=False):
         *loader, program = argv
         install.run([*loader, "--list", program])
         return _debian_version(name)
-    if name in (*INTERPRETERS, *SERVERS, "mpy-cross", "mpy-cross-6.2"):
-        arguments = ["-c", "import sys; print(sys.version)"] if "micropython" in name else ["--version"]
+    if name in (*INTERPRETERS, *VIRTUAL_ESP8266, *SERVERS, "mpy-cross", "mpy-cross-6.2"):
+        runs_code = "micropython" in name or name in VIRTUAL_ESP8266
+        arguments = ["-c", "import sys; print(sys.version)"] if runs_code else ["--version"]
         return install.run([*argv, *arguments]).strip().splitlines()[0]
     return None
 
@@ -235,9 +244,12 @@ def device_env(name, built=False, masker=False):
 
     By default from micropython/, on CPython with the shim. With `built`, MicroPython takes the .mpy files of
     `make build` and the extras instead, and with `masker` also the viper masker of the interpreter's architecture.
-    The modules frozen into the interpreter (asyncio) stay importable. CPython has no .mpy: ValueError.
+    The modules frozen into the interpreter (asyncio) stay importable. CPython has no .mpy: ValueError. The virtual
+    ESP8266 has the .mpy files and the masker in any case.
     """
     env = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "MICROPYPATH")}
+    if name in VIRTUAL_ESP8266:
+        return env
     if name == "cpython":
         if built:
             raise ValueError("CPython cannot import .mpy files (leave out: built)")
@@ -281,8 +293,9 @@ def nearest_to_a_board():
 
 
 def describe(name):
-    """Return the line that says which MicroPython runs, and in which of HEAPS."""
+    """Return the line that says which MicroPython runs, and in which of HEAPS; the virtual ESP8266 has the chip's."""
     version = "import sys; print(sys.version.split('; ')[-1])"
     said = subprocess.run([*command(name), "-c", version], capture_output=True, text=True, timeout=30, check=True)
-    bits = "32-bit" if name == "micropython32" else "64-bit (the 32-bit one is not here, so with twice the heap)"
-    return f"{said.stdout.strip()}, {bits}, heap {HEAPS[name][:-1]} KiB"
+    bits = {"micropython32": "32-bit", CHIP: "on the virtual ESP8266"}
+    kind = bits.get(name, "64-bit (the 32-bit one is not here, so with twice the heap)")
+    return f"{said.stdout.strip()}, {kind}, heap {HEAPS.get(name, '38k')[:-1]} KiB"

@@ -30,6 +30,7 @@ from common import virtual_esp8266_build as build
 NAME = "ESP8266_GENERIC"
 HOST = "10.0.2.2"  # this computer, from the chip
 FLASH_BYTES = 4 * 1024 * 1024
+LARGEST_HEAP_KIB = 1024  # the port's garbage collector numbers blocks of 16 B in 16 bits
 FLASH = rigs.BUILD / "board" / f"{NAME}.flash"
 
 _ROMFS = (0xB0000, 0x100000)  # the partition in the flash file
@@ -122,14 +123,15 @@ class VirtualESP8266:
     rig = "virtual-esp8266"
 
     def __init__(self, name=NAME, flash=None, *, variant="plain", version=None, wifi=True, icount=None, delay_ms=0,
-                 loss=0, pcap=None):  # fmt: skip
+                 loss=0, pcap=None, heap_kib=None):  # fmt: skip
         """Prepare a chip, building what is missing (install.InstallError).
 
         `flash`: the file, made where it is not there (default: build/board/ESP8266_GENERIC.flash);
         `variant`, `version`: of the firmware, see virtual_esp8266_build.ensure; `wifi`: begin connected, like a board
         whose boot.py does that; `icount`: an instruction takes 2**icount ns of the chip's time (4: the chip's pace,
         roughly), None for as fast as it goes; `delay_ms`: what a round trip takes longer; `loss`: of 1000 frames each
-        way so many are lost; `pcap`: a file for what goes over the network.
+        way so many are lost; `pcap`: a file for what goes over the network; `heap_kib`: another heap than the
+        chip's, up to LARGEST_HEAP_KIB.
         """
         self.name = name
         self.flash = Path(flash or FLASH).resolve()
@@ -140,6 +142,10 @@ class VirtualESP8266:
         self._delay_ms = delay_ms
         self._loss = loss
         self._pcap = pcap
+        if heap_kib:
+            if heap_kib > LARGEST_HEAP_KIB:
+                raise ValueError(f"the virtual ESP8266 has room for a heap of {LARGEST_HEAP_KIB} KiB")
+            self.heap_kib = heap_kib
         self._process = None
         self._symbols = None
         self._up = True
@@ -192,6 +198,8 @@ class VirtualESP8266:
 
         chip = [f"flash={option(self.flash)}", f"power={option(self._power)}", f"loss={self._loss}",
                 f"station={int(self.starts_connected)}"]  # fmt: skip
+        if self.heap_kib != VirtualESP8266.heap_kib:
+            chip.append(f"heap={self.heap_kib}")
         command = ["setpriv", "--pdeathsig", "KILL", *self.firmware.qemu]
         command += ["-M", "lx60-nommu", "-cpu", "lx106", "-m", "16M", "-display", "none", "-S", "-nodefaults"]
         command += ["-chardev", "stdio,id=control,signal=off", "-mon", "chardev=control,mode=control"]

@@ -28,6 +28,8 @@ _PIECE = 512  # bytes of a file in one command
 _TIMEOUT_S = 60
 _BUILD_S = 60
 _READ_S = 0.5
+_CTRL_C = b"\x03"
+_END = b"\x04"  # of what a program prints, and of its exception
 
 
 class ProgramError(RuntimeError):
@@ -68,11 +70,41 @@ class Session:
             raise ProgramError(text + error.decode(errors="replace").replace("\r\n", "\n"))
         return text
 
+    def stream(self, code, take):
+        """Run code, and hand what it prints to take() as it comes, however long that takes; then begin with fresh()."""
+        self._transport.exec_raw_no_follow(code)
+        line = self._transport.serial
+        error = None  # what comes after the first mark
+        while error is None or _END not in error:
+            came = line.read(line.in_waiting or 1)
+            if not came:
+                self.chip.check()
+                if self.chip.is_off:
+                    raise ProgramError(f"the chip has gone off\n{self.chip.last_lines()}")
+            elif error is None:
+                came, end, rest = came.partition(_END)
+                take(came.replace(b"\r", b""))
+                error = rest if end else None
+            else:
+                error += came
+        self.chip.check()
+        if text := error.partition(_END)[0]:
+            raise ProgramError(text.decode(errors="replace").replace("\r\n", "\n"))
+
+    def interrupt(self):
+        """Press Ctrl-C."""
+        self._transport.serial.write(_CTRL_C)
+
+    @staticmethod
+    def start_of(program, *arguments):
+        """Return the code that starts a program (the name of its module) with arguments."""
+        arguments = [program, *map(str, arguments)]
+        return f"import sys\nsys.argv[:] = {arguments!r}\n__import__({program!r})"
+
     def run(self, program, *arguments, timeout_s=_TIMEOUT_S):
         """Run a program (the name of its module) with an empty heap; return what it printed."""
         self.fresh()
-        arguments = [program, *map(str, arguments)]
-        return self.exec(f"import sys\nsys.argv[:] = {arguments!r}\n__import__({program!r})", timeout_s)
+        return self.exec(self.start_of(program, *arguments), timeout_s)
 
     def copy(self, path, target):
         """Copy a file to the chip."""

@@ -1,11 +1,11 @@
 # Autobahn fuzzing client of uwebsocket_client, for any interpreter. MIT licence.
 """Runs cases of Autobahn's fuzzing server, one connection for each, and echoes every message.
 
-    autobahn_client.py URL AGENT FIRST COMPRESSED SECONDS
+    autobahn_client.py URL AGENT CASES COMPRESSED SECONDS
 
-Runs the cases from number FIRST to the server's last, each for at most SECONDS, then asks the server to
-write its reports; from case number COMPRESSED on it offers permessage-deflate. For each case two lines are
-printed: `start N` and `end N STATUS MILLISECONDS`, STATUS being that of "close", or `timeout`.
+Runs the cases with the numbers CASES, such as 1-5,9-9, each for at most SECONDS, then asks the server to write its
+reports; from case number COMPRESSED on it offers permessage-deflate. For each case two lines are printed: `start N` and
+`end N STATUS MILLISECONDS`, STATUS being that of "close", or `timeout`.
 """
 
 import sys
@@ -48,16 +48,16 @@ def session(url, receive, seconds, compression=False):
     return "timeout"
 
 
-def main(url, agent, first, compressed, seconds):
-    """Run the cases from number `first` on."""
-    counts = []
-    session(url + "/getCaseCount", lambda ws, message, opcode: counts.append(int(message)), seconds)
-    for number in range(first, counts[0] + 1):
-        print("start", number)
-        start = time.time()
-        status = session(f"{url}/runCase?case={number}&agent={agent}", echo, seconds, number >= compressed)
-        print("end", number, status, int(1000 * (time.time() - start)))
+def main(url, agent, cases, compressed, seconds):
+    """Run the cases of each range."""
+    for numbers in cases.split(","):
+        first, last = numbers.split("-")
+        for number in range(int(first), int(last) + 1):
+            print("start", number)
+            start = time.time()
+            status = session(f"{url}/runCase?case={number}&agent={agent}", echo, seconds, number >= compressed)
+            print("end", number, status, int(1000 * (time.time() - start)))
     session(f"{url}/updateReports?agent={agent}", echo, seconds)
 
 
-main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))
+main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
