@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from common import rigs, virtual_esp8266_client
+from common import compiler, rigs, virtual_esp8266_client
 
 _FOLDER = Path(__file__).resolve().parents[1] / "upy"
 _LONGEST_S = 120
@@ -59,11 +59,16 @@ def told(interpreter, program, *arguments, heap=None, before=None):
 
 @functools.cache
 def chip_session():
-    """Return a session on a chip that runs until the tests end, with the client and the programs in its ROMFS."""
+    """Return a session on a chip that runs until the tests end.
+
+    In its ROMFS it has the client, also that for asyncio, and the programs.
+    """
     stack = contextlib.ExitStack()
     atexit.register(stack.close)
     flash = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "flash"
-    virtual_esp8266_client.prepare("romfs", flash, sorted(_FOLDER.glob("*.py")))
+    virtual_esp8266_client.prepare(
+        "romfs", flash, [*compiler.extra_sources(["asyncio"]), *sorted(_FOLDER.glob("*.py"))]
+    )
     return stack.enter_context(virtual_esp8266_client.running("romfs", flash))
 
 
