@@ -20,8 +20,8 @@ differs. Private names are those that the firmware or the client has anyway: ano
 import asyncio
 from sys import platform as _take
 
-import uselect as _view
 from micropython import const
+from uselect import poll as _view
 from uwebsocket_client import createClient
 
 # isort: split
@@ -48,7 +48,7 @@ _TAKEN = const(2)  # out of it, by the client itself
 # Bytes that are taken at once to be sent: with their header they fill a segment of the TCP of a board ("esp32",
 # "esp8266"); a PC has room for more. What is imported for one line has the name of its result: a global costs heap.
 _take = 1452 if _take[-1:].isdigit() else 15972
-_view = _view.poll()  # who has room for that
+_view = _view()  # who has room for that
 
 # The connection is closed, or could not be opened. `status`: as "close" tells it, see docs/statuses.md; `code`,
 # `reason`: what the server said (1006: no Close frame); where it gave no reason, what is known in words. (A class
