@@ -143,7 +143,8 @@ class Bench:
         self._tls_address = tls_address
         self._rounds = rounds
         folder = rigs.BUILD / f"bench-{rigs.arch(interpreter) if viper else 'portable'}"
-        self._folder = measured.compile_programs(interpreter, sorted(PROGRAMS.glob("bench_*.py")), folder, viper)
+        programs = [*compiler.extra_sources(["asyncio"]), *sorted(PROGRAMS.glob("bench_*.py"))]
+        self._folder = measured.compile_programs(interpreter, programs, folder, viper)
 
     def _medians(self, program, size, count, tls=False):
         """Run a program; return the median microseconds of each of its tasks, per message."""
@@ -162,6 +163,10 @@ class Bench:
         """Measure everything; return {row: text}."""
         with measured.awake_processors():
             runs = [self._medians("bench_echo", _SMALL, 200) for _ in range(_RUNS)]
+            task_runs = [self._medians("bench_asyncio", _SMALL, 200) for _ in range(_RUNS)]
+        task_ratio, task_small = (
+            statistics.median(one) for one in zip(*((b / a, b) for a, b in task_runs), strict=True)
+        )
         raw_small, small = map(statistics.median, zip(*runs, strict=True))
         raw_large, large = self._medians("bench_echo", _LARGE, 10)
         raw_tls, tls = self._medians("bench_echo", _LARGE, 10, tls=True)
@@ -170,6 +175,7 @@ class Bench:
         return {
             "raw 128 B": Figure(f"{raw_small:.0f} us"),
             "128 B": Figure(f"{small:.0f} us, {small / raw_small:.1f} times raw", small / raw_small),
+            "asyncio": Figure(f"{task_small:.0f} us, {task_ratio:.2f} times", task_ratio),
             "raw 64 KiB": Figure(f"{raw_large:.0f} us"),
             "64 KiB": Figure(f"{large:.0f} us, {large / raw_large:.1f} times raw"),
             "aiohttp": Figure(f"{AIOHTTP_US / large:.0f} times faster", AIOHTTP_US / large),
@@ -222,6 +228,7 @@ class Row:
 ROWS = {
     "raw 128 B": Row("one 128 B echo by a raw socket"),
     "128 B": Row("one 128 B echo", 5, "times raw", "3 times raw"),
+    "asyncio": Row("one 128 B echo by asyncio, against callbacks", 1.5, "times"),
     "raw 64 KiB": Row("one 64 KiB echo by a raw socket"),
     "64 KiB": Row("one 64 KiB echo"),
     "aiohttp": Row("the same against aiohttp's 24 ms", 12, "times faster", "30, with viper", least=True),

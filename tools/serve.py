@@ -5,6 +5,9 @@
     /close?code=4000&reason=bye         closes after the first message
     /hello?count=3&size=10&text=1       sends messages of its own, then echoes
     /count                              answers every message with its length and SHA-256
+    /board, /ota, /api/websocket ...    serve the examples: see docs/examples.md
+
+http://.../dashboard is a page for a browser, which draws what boards send to /board.
 
 The CA of the wss:// server is made once and stays in build/serve/ca.pem, for the board: make deploy ARGS="--file ...".
 """
@@ -88,7 +91,8 @@ def main(argv=None):
             contextlib.suppress(KeyboardInterrupt),
         ):
             print(f"serving {url} and {tls_url}; Ctrl-C ends")
-            print(f'its CA for a board: make deploy ARGS="--file {ca.relative_to(rigs.ROOT)}"', flush=True)
+            print(f'its CA for a board: make deploy ARGS="--file {ca.relative_to(rigs.ROOT)}"')
+            print(f"its page for a browser: {url.replace('ws:', 'http:')}dashboard", flush=True)
             threading.Event().wait()
     except OSError as error:
         print(f"serve: {error.strerror} (try: --port 0 --tls-port 0)", file=sys.stderr)

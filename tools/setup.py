@@ -54,6 +54,7 @@ def pinned():
         packages = (*wanted["packages"], *wanted.get("libraries", ()))
         lines.append(f"{name}: {', '.join(packages)} from {', '.join(wanted['suites'])}")
     lines += [f"{name}@{version}" for name, version in pins["npm"].items()]
+    lines.append("{package}@{version}".format(**pins["chromium"]))
     lines.append(pins["firmware"]["package"])
     return lines + [f"{name}: {', '.join(requirements)}" for name, requirements in pins["stubs"].items()]
 

@@ -130,7 +130,7 @@ class Measure:
         self._url = url
         self._tls_url = tls_url
         self._rounds = rounds
-        programs = sorted(PROGRAMS.glob("size_*.py"))
+        programs = [*compiler.extra_sources(), *sorted(PROGRAMS.glob("size_*.py"))]
         self._folders = {
             viper: measured.compile_programs(
                 interpreter, programs, rigs.BUILD / ("measure-viper" if viper else "measure"), viper
@@ -183,6 +183,12 @@ class Measure:
             min(int(self._program("size_closed", "/echo", tls=tls)) for _ in range(_CHANCES)) for tls in (True, False)
         )
         return over_tls - over_tcp
+
+    def kept_by_extra(self, name):
+        """Heap kept after the import of an extra, beside the client and asyncio, in bytes."""
+        return int(
+            self._start(["-m", "size_extra", Path(compiler.EXTRAS[name]).stem], self._folders[False], None, _TIMEOUT_S)
+        )
 
     def allocated_by_idle_poll(self):
         """Heap allocated by 210 idle polls, in bytes; they have also passed with the heap locked."""
@@ -371,6 +377,8 @@ def rows(rounds):
         Row("heap kept by the first call of `config()`", Measure.kept_by_config, None, None),
         Row("heap kept by a client for reconnecting", Measure.kept_by_reconnecting, 600, None),
         Row("heap kept by TLS once it was used, the connection closed", Measure.kept_by_tls, 2000, None),
+        Row("heap kept after `import uwebsocket_asyncio` beside it", lambda m: m.kept_by_extra("asyncio"), 2560, None),
+        Row("heap kept after `import uwebsocket_deflate` beside it", lambda m: m.kept_by_extra("deflate"), None, None),
         *[
             Row(
                 f"smallest heap for connect, 5 binary echoes of {size} B, close",

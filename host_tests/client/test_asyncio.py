@@ -1,5 +1,7 @@
 """The front-end for asyncio on every interpreter, by host_tests/upy/asyncio_program.py, and websockets programs."""
 
+import shutil
+
 import pytest
 
 from common import echo_server, rigs
@@ -128,6 +130,16 @@ def test_loop_that_stops_closes_what_is_open(play):
     found = play("not_closed")
     assert found["not_closed"][0] == "x"
     assert found["told"] == "1001 "
+
+
+@pytest.mark.parametrize("interpreter", ["micropython32", CHIP])
+def test_client_in_the_background_goes_on_beside_asyncio(interpreter, url, tmp_path):
+    if interpreter != CHIP:
+        for name in ("machine.py", "board_signals.py"):  # timers: the PC has none
+            shutil.copy(rigs.ROOT / "tools" / "programs" / "board" / name, tmp_path)
+    found = told(interpreter, "beside_program.py", url, before=None if interpreter == CHIP else str(tmp_path))
+    assert found["beside"] == [True, [0], True]
+    assert found["left"] is True
 
 
 # Programs in the manner of the guide of PyPI's `websockets`, and what they print

@@ -61,6 +61,39 @@ with Station() as ws:
     ws.close(1000, reason="done")
 '''
 
+_RIGHT_WITH_ASYNCIO = """
+import asyncio
+from typing import TYPE_CHECKING
+
+from uwebsocket_asyncio import ConnectionClosed, connect
+
+if TYPE_CHECKING:
+    from uwebsocket_asyncio import Connection
+
+
+async def talk(ws: "Connection") -> None:
+    await ws.send("hello")
+    await ws.send(b"\\x00", 2)
+    async for message in ws:
+        print(len(message), ws.client.protocol or "none")
+    await ws.close(1001, reason="done")
+
+
+async def main() -> None:
+    async with connect("ws://127.0.0.1/", ping_interval_ms=5000) as ws:
+        await talk(ws)
+        print((await ws.recv())[0])
+    await talk(await connect("ws://127.0.0.1/"))
+    async for ws in connect("ws://127.0.0.1/", reconnect_min_ms=1):
+        try:
+            await talk(ws)
+        except ConnectionClosed as closed:
+            print(closed.status + closed.code, closed.reason.upper())
+
+
+asyncio.run(main())
+"""
+
 # A wrong line and what mypy calls it
 _WRONG = {
     "unknown-event": ('ws.on("recieve", print)', "call-overload"),
@@ -146,8 +179,9 @@ def test_stubs_checked_strictly_have_no_errors(tmp_path):
     assert said.startswith("Success: no issues found"), said
 
 
-def test_program_that_is_right_passes(tmp_path):
-    assert _check(tmp_path, _RIGHT) == set()
+@pytest.mark.parametrize("source", [_RIGHT, _RIGHT_WITH_ASYNCIO], ids=["callbacks", "asyncio"])
+def test_program_that_is_right_passes(tmp_path, source):
+    assert _check(tmp_path, source) == set()
 
 
 @pytest.fixture(scope="module")

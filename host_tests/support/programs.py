@@ -60,7 +60,10 @@ def told(interpreter, program, *arguments, heap=None, before=None):
 
 @functools.cache
 def chip_session():
-    """Return a session on a chip that runs until the tests end, with the client and the programs in its ROMFS."""
+    """Return a session on a chip that runs until the tests end.
+
+    In its ROMFS it has the client, also that for asyncio, and the programs.
+    """
     stack = contextlib.ExitStack()
     atexit.register(stack.close)
     flash = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "flash"

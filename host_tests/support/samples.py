@@ -3,6 +3,7 @@
 Only the server's address is put in its place. MicroPython has the heap of an ESP8266, and the compiled modules.
 """
 
+import contextlib
 import functools
 import re
 import subprocess
@@ -11,6 +12,7 @@ import threading
 from common import compiler, rigs
 
 URL = "ws://192.168.1.10:8080/"
+TLS_URL = "wss://192.168.1.10:8443/"
 _LONGEST_S = 60
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -38,11 +40,11 @@ def programs(path):
     ]
 
 
-def run(interpreter, source, folder, replaced, enough=None):
-    """Run a program in `folder` and return the lines that it printed; AssertionError where it fails.
+@contextlib.contextmanager
+def started(interpreter, source, folder, replaced):
+    """Start a program in `folder`; gives its process, with what it prints as `stdout`, and ends it.
 
-    `replaced`: {text of the program: what stands there when it runs}, above all {URL: a server's}; `enough`: the number
-    of lines after which it is ended, for a program that has no end.
+    `replaced`: {text of the program: what stands there when it runs}, above all {URL: a server's}.
     """
     for old, new in replaced.items():
         assert old in source, f"the program does not name {old}"
@@ -62,14 +64,28 @@ def run(interpreter, source, folder, replaced, enough=None):
     )
     limit = threading.Timer(_LONGEST_S, process.kill)
     limit.start()
-    lines = []
     with process:
+        try:
+            yield process
+        finally:
+            limit.cancel()
+            process.kill()
+
+
+def run(interpreter, source, folder, replaced, enough=None):
+    """Run a program in `folder` and return the lines that it printed; AssertionError where it fails.
+
+    `replaced`: as of started(); `enough`: the number of lines after which it is ended, for a program that has no end.
+    """
+    lines = []
+    with started(interpreter, source, folder, replaced) as process:
         for line in process.stdout:
             if len(lines) == enough:
                 break  # it printed more before it was ended
             lines.append(line.removesuffix("\n"))
             if len(lines) == enough:
-                process.kill()
-    limit.cancel()
+                break
+        else:
+            process.wait()
     assert process.returncode == 0 or len(lines) == enough, "\n".join(lines)
     return lines

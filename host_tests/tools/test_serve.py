@@ -22,9 +22,10 @@ def served():
     command = [sys.executable, str(rigs.ROOT / "tools" / "serve.py"), "--host", "127.0.0.1", "--port", "0"]
     with subprocess.Popen([*command, "--tls-port", "0"], stdout=subprocess.PIPE, text=True) as process:
         try:
-            first, second = process.stdout.readline(), process.stdout.readline()
+            first, second, third = (process.stdout.readline() for _ in range(3))
             url, tls_url = re.fullmatch(r"serving (ws://\S+) and (wss://\S+); Ctrl-C ends\n", first).groups()
             ca = re.fullmatch(r'its CA for a board: make deploy ARGS="--file (\S+)"\n', second)[1]
+            assert third == f"its page for a browser: {url.replace('ws:', 'http:')}dashboard\n"
             yield url, tls_url, rigs.ROOT / ca
         finally:
             process.send_signal(signal.SIGINT)

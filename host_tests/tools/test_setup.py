@@ -8,6 +8,7 @@ import re
 import stat
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -202,6 +203,39 @@ def test_mirrors_of_machine_finds_the_debian_archive(apt, targets, found):
     assert install.PrivateApt.mirrors() == found
 
 
+@pytest.fixture
+def chromium(tmp_path, monkeypatch):
+    """A package of npm with a Chromium in archives that a `node` of this test does not unpack, only copies."""
+
+    def carry(packages, folder):
+        carried = folder / "node_modules" / next(iter(packages)) / "bin"
+        carried.mkdir(parents=True)
+        (carried / "chromium.br").write_text("#!/bin/sh\necho Chromium\n")
+        for name, inside in (("al2023", "lib"), ("fonts", "fonts")):
+            with tarfile.open(carried / f"{name}.tar.br", "w") as archive:
+                archive.addfile(tarfile.TarInfo(f"{inside}/of-{name}"))
+        asked.append(packages)
+
+    asked = []
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "node").write_text('#!/bin/sh\ncp "$3" "$4"\n')
+    (tmp_path / "bin" / "node").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setattr(install, "install_npm", carry)
+    return asked
+
+
+def test_unpack_chromium_leaves_what_starts_beside_its_libraries_and_fonts(chromium, tmp_path):
+    folder = tmp_path / "rigs" / "chromium"
+    assert install.unpack_chromium("@one/browser", "1.2.3", folder)
+    assert not install.unpack_chromium("@one/browser", "1.2.3", folder)
+    assert chromium == [{"@one/browser": "1.2.3"}]
+    assert install.run([str(folder / "chromium")]) == "Chromium\n"
+    assert names(folder) == ["chromium", "fonts", "fonts.conf", "lib"]
+    assert (names(folder / "lib"), names(folder / "fonts")) == (["of-al2023"], ["of-fonts"])
+    assert names(folder.parent) == ["chromium"]
+
+
 def test_mirrors_of_another_distribution_is_an_error(apt):
     apt.script(targets=["http://a/ubuntu/|Ubuntu|noble"])
     with pytest.raises(install.InstallError, match="no Debian mirror"):
@@ -308,6 +342,7 @@ def test_pins_name_one_exact_version_each():
         assert len(tables["debian"][f"micropython32-{version}"]["sha256"]["micropython"]) == 64
     for version in tables["npm"].values():
         assert re.fullmatch(r"\d+\.\d+\.\d+", version)
+    assert re.fullmatch(r"\d+\.\d+\.\d+", tables["chromium"]["version"])
     assert "==" in pins["tool"]["uwebsocket"]["firmware"]["package"]
 
 

@@ -8,6 +8,8 @@
     /ping                               pings, and sends "pong" as soon as the answer is there
     /told                               sends the code and the reason of the Close that the last client sent
 
+and those of the examples, see tools/common/example_server.py.
+
 Subprotocols: chat, superchat. Messages of up to 16 MiB, no compression.
 """
 
@@ -19,10 +21,17 @@ import signal
 import socket
 import sys
 import threading
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import serve
+
+# Run as a program, this folder is on the path instead of the one above.
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from common import example_server
 
 SUBPROTOCOLS = ("chat", "superchat")
 MAX_MESSAGE = 1 << 24
@@ -76,6 +85,7 @@ _PATHS = {
     "/count": _count,
     "/ping": _ping,
     "/told": _told,
+    **example_server.PATHS,
 }
 _last_close = ""
 
@@ -136,7 +146,8 @@ def start(host="127.0.0.1", port=0, tls=None):
         listener.close()
         raise
     return serve(_handle, sock=listener, subprotocols=SUBPROTOCOLS, select_subprotocol=_select, compression=None,
-                 max_size=MAX_MESSAGE, ping_interval=None, close_timeout=_CLOSE_S, logger=_quiet())  # fmt: skip
+                 process_request=example_server.respond, max_size=MAX_MESSAGE, ping_interval=None,
+                 close_timeout=_CLOSE_S, logger=_quiet())  # fmt: skip
 
 
 def address(server, tls=None):

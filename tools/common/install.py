@@ -270,6 +270,44 @@ def install_npm(packages, folder):
     return True
 
 
+# What fontconfig reads: the fonts of the package, and none of the machine.
+_FONTS = """<?xml version="1.0"?>
+<fontconfig><dir prefix="relative">fonts</dir><cachedir prefix="xdg">fontconfig</cachedir></fontconfig>
+"""
+_UNPACK = """
+const fs = require("fs"), [, from, to] = process.argv;
+fs.writeFileSync(to, require("zlib").brotliDecompressSync(fs.readFileSync(from)));
+"""
+
+
+def unpack_chromium(package, version, folder):
+    """Unpack the Chromium that a package of npm carries into `folder`, which appears only when it is complete.
+
+    With its libraries and fonts: none of the machine's are needed. Return whether there was work to do.
+    """
+    stamp = fingerprint(package, version)
+    if is_current(folder, stamp):
+        return False
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".unfinished-") as scratch:
+        install_npm({package: version}, Path(scratch) / "npm")
+        carried = Path(scratch) / "npm" / "node_modules" / package / "bin"
+        tree = Path(scratch) / folder.name
+        tree.mkdir()
+        for name in ("chromium", "al2023.tar", "fonts.tar"):
+            path = tree / name
+            run(["node", "-e", _UNPACK, str(carried / f"{name}.br"), str(path)])
+            if path.suffix:
+                run(["tar", "-xf", str(path), "-C", str(tree)])
+                path.unlink()
+        (tree / "chromium").chmod(0o755)
+        (tree / "fonts.conf").write_text(_FONTS)
+        (tree / STAMP).write_text(stamp)
+        shutil.rmtree(folder, ignore_errors=True)
+        tree.rename(folder)
+    return True
+
+
 def fetch_firmware(requirement, folder, python=sys.executable):
     """Put the .bin files of a package of PyPI into `folder`, which appears only when it is complete.
 

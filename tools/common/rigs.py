@@ -30,6 +30,7 @@ LEFT_OUT = RIGS / "left_out.json"
 NODE_MODULES = RIGS / "npm" / "node_modules"
 FIRMWARE = RIGS / "firmware"
 OTHER_CLIENTS = RIGS / "compare"
+CHROMIUM = RIGS / "chromium"
 
 
 class RigMissing(RuntimeError):
@@ -86,6 +87,16 @@ _TABLE = {
     "mosquitto": _unpacked("mosquitto", "usr/sbin/mosquitto", *_AMD64),
     "libwebsockets": _unpacked("libwebsockets", "usr/bin/libwebsockets-test-server", *_AMD64),
     "node": Rig(Path(shutil.which("node") or "node"), needs=(NODE_MODULES,)),
+    # A browser without a window, with the libraries and fonts that lie beside it.
+    "chromium": Rig(
+        Path("/usr/bin/env"),
+        (
+            f"LD_LIBRARY_PATH={CHROMIUM / 'lib'}",
+            f"FONTCONFIG_FILE={CHROMIUM / 'fonts.conf'}",
+            f"{CHROMIUM / 'chromium'}",
+        ),
+        needs=(CHROMIUM / "chromium",),
+    ),
     # What the tests are made of and with: packages for .venv.
     "test-packages": Rig(VENV / "bin" / "pytest"),
     # QEMU with a firmware for each version of MicroPython: tools/common/virtual_esp8266.py.
@@ -151,6 +162,8 @@ def _bring(name):
         return virtual_esp8266_build.bring(VIRTUAL_ESP8266[name].rpartition("-")[2])
     if name == "node":
         return install.install_npm(pins["npm"], NODE_MODULES.parent)
+    if name == "chromium":
+        return install.unpack_chromium(**pins["chromium"], folder=CHROMIUM)
     if name == "released-firmware":
         return install.fetch_firmware(pins["firmware"]["package"], FIRMWARE, python)
     if name == "other-clients":
@@ -177,7 +190,7 @@ def _in_order(names, recorded):
 def bring(names):
     """Bring rigs, two kinds at a time; record and return {rig: why it cannot be had}."""
     RIGS.mkdir(exist_ok=True)
-    unpacked = [name for name in names if _key(name) in _DEBIAN or name == "node" or name in VIRTUAL_ESP8266]
+    unpacked = [name for name in names if _key(name) in _DEBIAN or name in ("node", "chromium", *VIRTUAL_ESP8266)]
     of_pip = [name for name in names if name not in unpacked]
     with open(RIGS / "lock", "w") as lock, ThreadPoolExecutor(2) as pool:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -215,7 +228,7 @@ def probe(name, found=False):
         *loader, program = argv
         install.run([*loader, "--list", program])
         return _debian_version(name)
-    if name in (*INTERPRETERS, *VIRTUAL_ESP8266, *SERVERS, "mpy-cross", "mpy-cross-6.2"):
+    if name in (*INTERPRETERS, *VIRTUAL_ESP8266, *SERVERS, "mpy-cross", "mpy-cross-6.2", "chromium"):
         runs_code = "micropython" in name or name in VIRTUAL_ESP8266
         arguments = ["-c", "import sys; print(sys.version)"] if runs_code else ["--version"]
         return install.run([*argv, *arguments]).strip().splitlines()[0]

@@ -1,4 +1,4 @@
-"""MicroPython's `machine` as a virtual board has it: what the PC's has, timers and resets."""
+"""MicroPython's `machine` as a virtual board has it: what the PC's has, timers, pins and resets."""
 
 import sys
 import time
@@ -11,6 +11,8 @@ from micropython import schedule
 _SIGALRM = 14
 _LONGEST_MS = 900  # ualarm() takes less than a second
 _HARDWARE_TIMERS = 4
+
+_levels = {}  # of pins, by their id
 
 _steps = None  # the pipe to the host, see board_start
 _timers = {}
@@ -63,6 +65,33 @@ class Timer:
                 self._callback(self)
             except BaseException as error:
                 sys.print_exception(error)
+
+
+class Pin:
+    """A pin that leads nowhere: what is written to it is read back, and an input is 0."""
+
+    IN = 0
+    OUT = 1
+
+    def __init__(self, id, mode=-1, pull=-1, *, value=None):
+        self._id = id
+        _levels.setdefault(id, 0)
+        if value is not None:
+            self.value(value)
+
+    def value(self, level=None):
+        """Set the level, or return it."""
+        if level is None:
+            return _levels[self._id]
+        _levels[self._id] = 1 if level else 0
+
+    def on(self):
+        """Set the level to 1."""
+        self.value(1)
+
+    def off(self):
+        """Set the level to 0."""
+        self.value(0)
 
 
 def _wait_ms():
