@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HOST = "uwebsocket_host"
 ABOUT = ("pyproject.toml", "README.md", "LICENSE", "tools/common/wheels.py")  # what else it takes to build it
 _TAG = "py3-none-any"
-_UNRELEASED = (1980, 1, 1)  # the first day of .zip files
+UNRELEASED = (1980, 1, 1)  # the first day of .zip files
 _SERVERS = ("__init__", "raw", "steps", "wire")
 _FAKES = ("__init__", "board", "clock", "modules", "peer", "profiles", "sockets", "tcp", "tls")
 _NOT_HOSTED = "manifest.py"
@@ -40,7 +40,7 @@ def host_files():
     return files | {path.relative_to(ROOT).as_posix(): path for path in paths}
 
 
-def archive(entries, path, day=_UNRELEASED):
+def archive(entries, path, day=UNRELEASED):
     """Write [(name, bytes)] as a .zip, in this order: of one day, and stored, for zlib's versions differ."""
     with zipfile.ZipFile(path, "w") as file:
         for name, data in entries:
@@ -50,15 +50,16 @@ def archive(entries, path, day=_UNRELEASED):
             file.writestr(entry, data)
 
 
-def write(folder, name, version, summary, entries, *, python=None, entry_points="", readme=""):
+def write(folder, name, version, summary, entries, *, needs=(), python=None, entry_points="", readme=""):
     """Write a wheel of pure modules into `folder`, and return its path.
 
-    `entries`: [(name, bytes)], installed in this order; `python`: which versions of it the package is for;
-    `entry_points`: the text of that file; `readme`: the description in Markdown.
+    `entries`: [(name, bytes)], installed in this order; `needs`: packages; `python`: which versions of it the package
+    is for; `entry_points`: the text of that file; `readme`: the description in Markdown.
     """
     stem = f"{name.replace('-', '_')}-{version}"
     info = f"{stem}.dist-info"
     lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", f"Summary: {summary}", "License: MIT"]
+    lines += [f"Requires-Dist: {one}" for one in needs]
     lines += [f"Requires-Python: {python}"] if python else []
     lines += ["Description-Content-Type: text/markdown", "", readme] if readme else [""]
     entries = [
