@@ -8,7 +8,7 @@ import pytest
 from uwebsocket_host.servers.steps import Close, Frame, Reply
 from uwebsocket_host.servers.wire import BINARY, CONTINUATION, TEXT
 
-from common import rigs
+from common import echo_server, rigs
 
 URL = "ws://192.168.1.10:8080/"
 _LONGEST_S = 60
@@ -168,6 +168,21 @@ ws.on("receive", lambda ws, message, opcode: (print(message), ws.close()))
 ws.connect({URL!r})
 """
     assert play(text).rest() == ["closed -17", "echo", "closed 0"]
+
+
+@pytest.mark.parametrize(
+    "name", ["download", "echo", "fragments", "headers", "ping", "sensor_asyncio", "sensor_callbacks"]
+)
+def test_example_runs_unchanged_on_cpython(name, device_program):
+    with echo_server.running() as url:
+        program = device_program(rigs.DEVICE / "examples" / f"{name}.py", {URL: url})
+        assert program.rest()[-1].startswith("closed: 0")
+
+
+def test_example_of_the_background_reconnects_on_cpython(device_program, websocket_server):
+    websocket_server.play_once(Reply(), Frame(TEXT, b"good morning"), Close(1001))
+    program = device_program(rigs.DEVICE / "examples" / "background.py", {URL: websocket_server.url})
+    assert program.lines(3) == ["received: good morning", "closed: -6", "received: hello!"]
 
 
 @pytest.mark.parametrize("port", ["esp8266", "esp32"])
