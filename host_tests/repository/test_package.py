@@ -1,6 +1,8 @@
 """The packages of a release: what mip, pip and Thonny install from them is the client, complete and able to echo."""
 
+import base64
 import csv
+import hashlib
 import json
 import subprocess
 import sys
@@ -226,6 +228,22 @@ def test_wheels_hold_what_mip_installs_in_its_order(wheels, release):
         with zipfile.ZipFile(wheel) as archive:
             modules = {name: archive.read(name) for name in archive.namelist() if ".dist-info/" not in name}
         assert list(modules.items()) == [(target, release[url]) for target, url in package]
+
+
+def test_record_of_a_wheel_has_the_hash_and_size_of_each_file(wheels):
+    for wheel in wheels.glob("*.whl"):
+        with zipfile.ZipFile(wheel) as archive:
+            files = {name: archive.read(name) for name in archive.namelist()}
+        about = "-".join(wheel.name.split("-")[:2]) + ".dist-info"
+        rows = {
+            name: (digest, size) for name, digest, size in csv.reader(files[f"{about}/RECORD"].decode().splitlines())
+        }
+        assert rows.pop(f"{about}/RECORD") == ("", "")
+        del files[f"{about}/RECORD"]
+        hashes = {name: base64.urlsafe_b64encode(hashlib.sha256(data).digest()) for name, data in files.items()}
+        assert rows == {
+            name: (f"sha256={hashes[name].decode().rstrip('=')}", str(len(data))) for name, data in files.items()
+        }
 
 
 def test_metadata_that_comes_onto_the_board_is_short(wheels):
