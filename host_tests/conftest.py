@@ -8,6 +8,9 @@ import pytest
 from common import rigs
 from torturers import Torturer
 
+# The fixtures that users have for their own programs: docs/testing.md
+pytest_plugins = ["uwebsocket_host.plugin"]
+
 
 def pytest_addoption(parser):
     """Add what the torturers are told."""

@@ -1,10 +1,14 @@
-"""Build a release: build/dist/uwebsocket-<version>/ and a .zip of it, the same bytes on every computer.
+"""Build a release: build/dist/uwebsocket-<version>/, a .zip of it, and wheels, the same bytes on every computer.
 
 It holds the sources, stubs and documents, and folders of what a board loads: mpy-6 suits every board, and those with an
 architecture in their name add masking in its machine code. mpremote installs mpy-6 by the package.json at the top, the
 others by their own. No package.json has the .py files: on a board they would hide .mpy files of the same name.
 
     mpremote mip install uwebsocket-<version>/package.json
+
+The wheels are for PyPI: micropython_uwebsocket_client for Thonny, which copies what a wheel holds onto the board, one
+for each extra, and uwebsocket_host for this computer. They hold compiled modules too: Thonny compiles nothing, an
+ESP8266 could not compile the sources in its heap, and one wheel is for every board, so there is no machine code in it.
 
 With --address the release knows where it will be: its README.md says so, and its packages name whole addresses, which
 mip on a board needs up to firmware 1.25.
@@ -17,11 +21,10 @@ import re
 import shutil
 import sys
 import tempfile
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from common import compiler, install, rigs
+from common import compiler, install, rigs, wheels
 
 PACKAGE = "package.json"
 EXTRA_PACKAGES = {name: f"package-{name}.json" for name in compiler.EXTRAS}  # each installs but its own module
@@ -34,7 +37,8 @@ _LAST = "uwebsocket_client.py"
 _README = "README.md"
 _MIP = "mpremote mip install {}`"  # how README.md tells it
 _ADDRESS = re.compile(r"(?:https?://|(?:github|gitlab):(?=[^/@]+/[^/@]+(?:@[^@]+)?$))[!-~]*[^/\s]")
-_UNRELEASED = (1980, 1, 1)  # the first day of .zip files
+_WHEEL = "micropython-uwebsocket-client"
+_SUMMARY = "WebSocket client for MicroPython (ESP8266, ESP32): NodeMCU's websocket module, RFC 6455 to the letter"
 _HEADING = re.compile(r"^## (\S+), (?:(\d{4})-(\d\d)-(\d\d)|not released yet)$", re.MULTILINE)
 
 
@@ -101,7 +105,7 @@ def release_day():
         found = f"its newest version is {newest[1]}" if newest else "it has no version"
         wanted = f"## {version()}, <year-month-day>"
         raise DistError(f'CHANGELOG.md: {found}, pyproject.toml says {version()} (try: a heading "{wanted}")')
-    return tuple(map(int, newest.groups()[1:])) if newest[2] else _UNRELEASED
+    return tuple(map(int, newest.groups()[1:])) if newest[2] else wheels.UNRELEASED
 
 
 def documents():
@@ -157,15 +161,28 @@ def write_folder(files, folder):
 
 
 def write_archive(files, path, day):
-    """Write {name: bytes} as a .zip: in order, all of one day, and stored, for zlib's versions compress differently."""
+    """Write {name: bytes} as a .zip: in order, all of one day."""
     unfinished = path.with_name(f".unfinished-{path.name}")
-    with zipfile.ZipFile(unfinished, "w") as archive:
-        for name, data in sorted(files.items()):
-            entry = zipfile.ZipInfo(f"{path.stem}/{name}", (*day, 0, 0, 0))
-            entry.create_system = 3  # Unix, whose permissions follow
-            entry.external_attr = 0o100644 << 16
-            archive.writestr(entry, data)
+    wheels.archive([(f"{path.stem}/{name}", data) for name, data in sorted(files.items())], unfinished, day)
     unfinished.replace(path)
+
+
+def write_wheels(files, folder):
+    """Write the wheels of a release, {name: bytes} of whose files is given, into `folder`; return their paths.
+
+    METADATA comes onto the board too, so it is short. The client is the last that is copied: without it nothing starts.
+    """
+
+    def entries(package):
+        targets = [target for target, _ in json.loads(files[package])["urls"]]
+        return [(target, files[f"{FORMS[0].folder}/{target}"]) for target in targets]
+
+    made = [wheels.write(folder, _WHEEL, version(), _SUMMARY, entries(PACKAGE))]
+    for extra, name in EXTRA_PACKAGES.items():
+        stem = Path(compiler.EXTRAS[extra]).stem.replace("_", "-")
+        summary = f"{extra} for {_WHEEL}"
+        made.append(wheels.write(folder, f"micropython-{stem}", version(), summary, entries(name), needs=[_WHEEL]))
+    return [*made, folder / wheels.build_wheel(folder)]
 
 
 def main(argv=None):
@@ -186,13 +203,14 @@ def main(argv=None):
         files = contents(options.address)
         write_folder(files, folder)
         write_archive(files, archive, day)
+        made = write_wheels(files, folder.parent)
     except (DistError, compiler.BuildError, rigs.RigMissing) as error:
         print(f"dist: {error}", file=sys.stderr)
         return 1
     except OSError as error:
         print(f"dist: {error} (try: git status, and room on the disk)", file=sys.stderr)
         return 1
-    for path in (folder, archive):
+    for path in (folder, archive, *made):
         print(path.relative_to(rigs.ROOT))
     print(f"{len(files)} files; SHA-256 of the archive: {hashlib.sha256(archive.read_bytes()).hexdigest()}")
     return 0

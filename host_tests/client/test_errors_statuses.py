@@ -44,18 +44,18 @@ def test_status_of_an_os_error_of_either_sign_goes_by_its_meaning(interpreter, n
 @pytest.mark.parametrize("port", fakes.PORTS)
 @pytest.mark.parametrize(("name", "status"), _STATUSES.items())
 @pytest.mark.parametrize("sign", [1, -1])
-def test_status_of_a_ports_own_number_goes_by_its_meaning(port, name, status, sign):
-    with fakes.board(port) as board:
-        error = board.execute(f"error = OSError({sign * board.profile.numbers[name]}, '')")["error"]
-        client = board.load("uwebsocket_client")
-        assert [status_of(client, error, opening) for opening in (True, False)] == [status, status]
+def test_status_of_a_ports_own_number_goes_by_its_meaning(port, name, status, sign, scripted_board):
+    board = scripted_board(port)
+    error = board.execute(f"error = OSError({sign * board.profile.numbers[name]}, '')")["error"]
+    client = board.load("uwebsocket_client")
+    assert [status_of(client, error, opening) for opening in (True, False)] == [status, status]
 
 
 @pytest.mark.parametrize(("port", "number"), [("esp32", 114), ("unix", 101)])
-def test_status_of_an_unreachable_network_goes_by_the_ports_number(port, number):
-    with fakes.board(port) as board:
-        error = board.execute(f"error = OSError({number}, '')")["error"]
-        assert status_of(board.load("uwebsocket_client"), error, False) == -104
+def test_status_of_an_unreachable_network_goes_by_the_ports_number(port, number, scripted_board):
+    board = scripted_board(port)
+    error = board.execute(f"error = OSError({number}, '')")["error"]
+    assert status_of(board.load("uwebsocket_client"), error, False) == -104
 
 
 @_EACH

@@ -49,9 +49,9 @@ own library is axTLS or mbedTLS, under the name that its version has. Both wrap 
 methods of MicroPython's C interface (`_receive`, `_transmit`, `poll_flags`).
 """
 
-from fakes.board import Board as board
-from fakes.board import BoardCrash, Stuck
-from fakes.profiles import NEWEST, PORTS
-from fakes.tls import Tls
+from .board import Board as board
+from .board import BoardCrash, Stuck
+from .profiles import NEWEST, PORTS
+from .tls import Tls
 
 __all__ = ["NEWEST", "PORTS", "BoardCrash", "Stuck", "Tls", "board"]

@@ -7,12 +7,13 @@ from collections import Counter
 from pathlib import Path
 from types import ModuleType
 
-from fakes import modules, sockets
-from fakes.clock import HOUR_MS, Clock
-from fakes.peer import Peer, Server
-from fakes.profiles import NEWEST, profile
-from fakes.tls import TlsPeer
 from mp_runtime import PortError, Scheduler
+
+from . import modules, sockets
+from .clock import HOUR_MS, Clock
+from .peer import Peer, Server
+from .profiles import NEWEST, profile
+from .tls import TlsPeer
 
 DEVICE = Path(__file__).resolve().parents[2] / "micropython"
 LEVEL_CALLBACK_MS = 80

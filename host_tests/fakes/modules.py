@@ -9,8 +9,9 @@ import types
 import weakref
 
 import mp_runtime
-from fakes import sockets, tls
-from fakes.profiles import EXPORTED
+
+from . import sockets, tls
+from .profiles import EXPORTED
 
 _PASSED_ON = (
     "array",

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
-from servers import wire
+try:
+    from ..servers import wire  # as a part of uwebsocket_host
+except ImportError:
+    from servers import wire
 
 
 @dataclass(frozen=True)

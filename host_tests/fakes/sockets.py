@@ -3,9 +3,10 @@
 import struct
 from collections import deque
 
-from fakes.profiles import CRASH, END, PROCEED, SEND, WAIT
-from fakes.tcp import Connection
 from mp_runtime import EAGAIN, POLLIN, POLLOUT, Poll, PortError, Stream, buffer_view
+
+from .profiles import CRASH, END, PROCEED, SEND, WAIT
+from .tcp import Connection
 
 AF_INET = 2
 AF_INET6 = 10

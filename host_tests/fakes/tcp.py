@@ -5,7 +5,7 @@ The peer behaves like Linux: it acknowledges two full segments at once, else wit
 
 from collections import deque
 
-from fakes.profiles import WAIT
+from .profiles import WAIT
 
 DELAYED_ACK_MS = 40
 

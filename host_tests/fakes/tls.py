@@ -12,8 +12,9 @@ import random
 import zlib
 from dataclasses import dataclass, field
 
-from fakes.peer import Peer
 from mp_runtime import EAGAIN, POLLIN, POLLNVAL, POLLOUT, PortError, Stream, buffer_view
+
+from .peer import Peer
 
 ALERT, HANDSHAKE, DATA = 21, 22, 23
 CLOSE_NOTIFY = 0

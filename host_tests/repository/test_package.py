@@ -1,7 +1,12 @@
-"""The packages of a release: what mip installs from them is the client, complete and able to echo."""
+"""The packages of a release: what mip, pip and Thonny install from them is the client, complete and able to echo."""
 
+import base64
+import csv
+import hashlib
 import json
 import subprocess
+import sys
+import zipfile
 
 import pytest
 
@@ -38,6 +43,14 @@ def site(release):
     """A web server that offers an unpacked release."""
     with files.running({f"/{name}": data for name, data in release.items()}) as site:
         yield site
+
+
+@pytest.fixture(scope="module")
+def wheels(release, tmp_path_factory):
+    """The folder of the wheels of a release."""
+    folder = tmp_path_factory.mktemp("wheels")
+    dist.write_wheels(release, folder)
+    return folder
 
 
 @pytest.fixture
@@ -171,3 +184,70 @@ def test_client_installed_once_more_replaces_the_old(site, flash, mpremote):
     (flash / "lib" / "uwebsocket_client.mpy").write_bytes(b"an old one")
     mpremote("mip", "install", f"{site.url}/mpy-6/")  # as users write it: mip adds the file's name
     assert _echo(mpremote) == "/lib/uwebsocket_client.mpy hello\n"
+
+
+def _thonny(wheels, name, folder, mpremote):
+    """Install a package as Thonny does: by pip into a folder, then onto the board what RECORD names, and METADATA."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--no-index", "--no-compile"]
+    command = [*pip, "--quiet", "--find-links", str(wheels), "--target", str(folder), name]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S)
+    assert done.returncode == 0, done.stderr
+    for record in sorted(folder.glob("*.dist-info/RECORD")):
+        about = record.parent.name
+        if "lib" not in _listed(mpremote, ""):
+            mpremote("mkdir", ":lib")
+        mpremote("mkdir", f":lib/{about}")
+        with record.open() as lines:
+            rows = [row[0] for row in csv.reader(lines)]
+        names = [one for one in rows if one.partition("/")[0] != about or one == f"{about}/METADATA"]
+        copies = [word for one in names for word in ("+", "cp", str(folder / one), f":lib/{one}")]
+        mpremote(*copies[1:])
+
+
+def _listed(mpremote, folder):
+    return set(mpremote("exec", f"import os; print(*os.listdir('/{folder}'))").split())
+
+
+def test_client_installed_as_thonny_does_echoes(wheels, tmp_path, mpremote):
+    _thonny(wheels, "micropython-uwebsocket-client", tmp_path / "target", mpremote)
+    about = f"micropython_uwebsocket_client-{dist.version()}.dist-info"
+    assert _listed(mpremote, "lib") == {*_names(".mpy", masker=False), about}
+    assert _echo(mpremote) == "/lib/uwebsocket_client.mpy hello\n"
+
+
+def test_extra_installed_as_thonny_does_brings_the_client(wheels, tmp_path, mpremote):
+    _thonny(wheels, "micropython-uwebsocket-asyncio", tmp_path / "target", mpremote)
+    assert "uwebsocket_asyncio.mpy" in _listed(mpremote, "lib")
+    assert _echo(mpremote) == "/lib/uwebsocket_client.mpy hello\n"
+
+
+def test_wheels_hold_what_mip_installs_in_its_order(wheels, release):
+    for wheel in sorted(wheels.glob("micropython_*.whl")):
+        extra = wheel.name.split("-")[0].rpartition("_")[2]
+        package = _urls(release[dist.EXTRA_PACKAGES.get(extra, _TOP)])
+        with zipfile.ZipFile(wheel) as archive:
+            modules = {name: archive.read(name) for name in archive.namelist() if ".dist-info/" not in name}
+        assert list(modules.items()) == [(target, release[url]) for target, url in package]
+
+
+def test_record_of_a_wheel_has_the_hash_and_size_of_each_file(wheels):
+    for wheel in wheels.glob("*.whl"):
+        with zipfile.ZipFile(wheel) as archive:
+            files = {name: archive.read(name) for name in archive.namelist()}
+        about = "-".join(wheel.name.split("-")[:2]) + ".dist-info"
+        rows = {
+            name: (digest, size) for name, digest, size in csv.reader(files[f"{about}/RECORD"].decode().splitlines())
+        }
+        assert rows.pop(f"{about}/RECORD") == ("", "")
+        del files[f"{about}/RECORD"]
+        hashes = {name: base64.urlsafe_b64encode(hashlib.sha256(data).digest()) for name, data in files.items()}
+        assert rows == {
+            name: (f"sha256={hashes[name].decode().rstrip('=')}", str(len(data))) for name, data in files.items()
+        }
+
+
+def test_metadata_that_comes_onto_the_board_is_short(wheels):
+    for wheel in wheels.glob("micropython_*.whl"):
+        with zipfile.ZipFile(wheel) as archive:
+            (metadata,) = (name for name in archive.namelist() if name.endswith("METADATA"))
+            assert len(archive.read(metadata)) < 400

@@ -11,8 +11,8 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from servers import wire
-from servers.steps import Gone
+from . import wire
+from .steps import Gone
 
 _CONNECTION_S = 60  # no connection lives longer; a busy machine needs a part of it
 _CLOSING_S = 20  # nor waits longer for the client after its script
@@ -199,14 +199,14 @@ class RawServer:
     """Serves scripts on a loopback port; a context manager.
 
     `scripts` maps the first segment of the path to a sequence of steps. Other URLs: `closed_port` refuses
-    connections, `full_port` never answers them.
+    connections, `full_port` never answers them. `port`: to listen on, 0 for any.
     """
 
-    def __init__(self, scripts):
+    def __init__(self, scripts, port=0):
         self._scripts = scripts
         self._records = {}
         self._changed = threading.Condition()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=64)
         self._closed = socket.socket()
         self._closed.bind(("127.0.0.1", 0))
         self._full = socket.create_server(("127.0.0.1", 0), backlog=0)
@@ -241,6 +241,10 @@ class RawServer:
             found.finished.wait(_CONNECTION_S + _CLOSING_S)
         return found
 
+    def _script(self, record):
+        """Return the steps for the client whose request is in the record."""
+        return self._scripts.get(record.target.lstrip("/").partition("?")[0], ())
+
     def _filler(self):
         """Return a socket that takes up a place of the full port's backlog."""
         sock = socket.socket()
@@ -271,8 +275,7 @@ class RawServer:
             with self._changed:
                 self._records[record.target] = record
                 self._changed.notify_all()
-            name = record.target.lstrip("/").partition("?")[0]
-            for step in self._scripts.get(name, ()):
+            for step in self._script(record):
                 step.run(connection)
         except Gone:
             pass

@@ -6,7 +6,7 @@ configuration and calls, and what must come of both.
 
 from dataclasses import dataclass, field, replace
 
-from servers.steps import (
+from .steps import (
     AnswerPings,
     Await,
     Close,
@@ -26,7 +26,7 @@ from servers.steps import (
     Times,
     Together,
 )  # fmt: skip
-from servers.wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
+from .wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
 
 CHIP = "virtual-esp8266"
 MICROPYTHONS = ("micropython64", "micropython32")

@@ -8,7 +8,7 @@ Every step has `run(connection)`; it raises `Gone` when the client is no longer 
 import time
 from dataclasses import dataclass, field
 
-from servers import wire
+from . import wire
 
 
 class Gone(Exception):

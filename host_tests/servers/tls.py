@@ -11,7 +11,7 @@ from pathlib import Path
 
 import trustme
 
-from servers import raw
+from . import raw
 
 HOST, ADDRESS = "localhost", "127.0.0.1"
 OTHER_NAME = "other.example"

@@ -13,9 +13,14 @@ from pathlib import Path
 import pytest
 
 import dist
-from common import boards, rigs
+from common import boards, rigs, wheels
 
 _RELEASE = f"uwebsocket-{dist.version()}"
+_WHEELS = [
+    f"{name}-{dist.version()}-py3-none-any.whl"
+    for name in ("micropython_uwebsocket_client", "micropython_uwebsocket_asyncio", "micropython_uwebsocket_deflate",
+                 "uwebsocket_host")
+]  # fmt: skip
 _TIMEOUT_S = 120
 
 
@@ -25,7 +30,9 @@ def _project(folder):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(rigs.ROOT / name, folder / name)
     (folder / "tools" / "common").mkdir(parents=True)
-    for path in [*rigs.ROOT.glob("tools/*.py"), *rigs.ROOT.glob("tools/common/*.py"), rigs.ROOT / "pyproject.toml"]:
+    others = [*rigs.ROOT.glob("tools/*.py"), *rigs.ROOT.glob("tools/common/*.py"), rigs.ROOT / "pyproject.toml"]
+    for path in [*others, *wheels.host_files().values()]:
+        (folder / path.relative_to(rigs.ROOT)).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, folder / path.relative_to(rigs.ROOT))
     for name in (".venv", ".rigs"):
         (folder / name).symlink_to(rigs.ROOT / name)
@@ -71,7 +78,8 @@ def test_archive_built_elsewhere_later_by_another_user_has_the_same_bytes(archiv
         os.utime(path, (1, 1), follow_symlinks=False)
     environment = os.environ | {"TZ": "Asia/Tokyo", "LC_ALL": "C", "PYTHONHASHSEED": "1", "SOURCE_DATE_EPOCH": "1"}
     assert _dist(project, umask=0o077, cwd=tmp_path, env=environment).returncode == 0
-    assert (project / "build" / "dist" / archive.name).read_bytes() == archive.read_bytes()
+    for name in (archive.name, *_WHEELS):
+        assert (project / "build" / "dist" / name).read_bytes() == (archive.parent / name).read_bytes()
 
 
 def test_archive_unpacked_is_the_folder_beside_it(archive, unpacked):
@@ -81,6 +89,12 @@ def test_archive_unpacked_is_the_folder_beside_it(archive, unpacked):
 def test_archive_searched_for_paths_of_this_computer_holds_none(unpacked, archive):
     for path in (rigs.ROOT, archive.parent, Path.home()):
         assert [name for name, data in _tree(unpacked).items() if bytes(path) in data] == []
+
+
+def test_wheels_searched_for_paths_of_this_computer_hold_none(archive):
+    for name in _WHEELS:
+        data = (archive.parent / name).read_bytes()
+        assert [path for path in (rigs.ROOT, archive.parent, Path.home()) if bytes(path) in data] == []
 
 
 def test_checksums_of_a_release_cover_every_other_file(unpacked):
@@ -147,7 +161,7 @@ def test_release_built_again_leaves_nothing_of_the_older(project):
     (folder / _RELEASE / "mpy-5").mkdir(parents=True)
     (folder / f".unfinished-{_RELEASE}.zip").write_bytes(b"cut off")
     assert _dist(project).returncode == 0
-    assert sorted(os.listdir(folder)) == [_RELEASE, f"{_RELEASE}.zip"]
+    assert sorted(os.listdir(folder)) == sorted([_RELEASE, f"{_RELEASE}.zip", *_WHEELS])
     assert not (folder / _RELEASE / "mpy-5").exists()
 
 

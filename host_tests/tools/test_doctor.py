@@ -35,3 +35,28 @@ def test_lost_wifi_is_told(board, capsys):
     board.wifi(False)
     assert doctor.main(["--port", "virtual"]) == 1
     assert "  ! Wi-Fi: not connected, the station is on  (try: make deploy ARGS=--wifi)\n" in capsys.readouterr().out
+
+
+def test_asyncio_is_told_with_what_the_client_has_for_it(board, capsys):
+    doctor.main(["--port", "virtual"])
+    told = "    asyncio: in the firmware: tasks run beside the client, which the background serves; for async with "
+    assert told in capsys.readouterr().out
+    (board.flash / "lib").mkdir()
+    (board.flash / "lib" / "uwebsocket_asyncio.mpy").write_bytes(b"")
+    doctor.main(["--port", "virtual"])
+    assert "    asyncio: in the firmware, and uwebsocket_asyncio in /lib: async with " in capsys.readouterr().out
+
+
+def test_firmware_without_asyncio_is_told(board, capsys):
+    board.flash.mkdir(exist_ok=True)
+    (board.flash / "asyncio.py").write_text("raise ImportError")
+    doctor.main(["--port", "virtual"])
+    assert "    asyncio: not in the firmware; the client does without it\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("system", "said"), [("Linux", "x"), ("Darwin", "x: never tried, see README.md")])
+def test_computer_says_whether_its_system_was_ever_tried(system, said, monkeypatch):
+    monkeypatch.setattr(doctor.platform, "system", lambda: system)
+    monkeypatch.setattr(doctor.platform, "machine", lambda: "x")
+    first = next(doctor.computer())
+    assert (first.subject, first.text.startswith(f"{system}, {said}"), first.remedy) == ("system", True, "")
