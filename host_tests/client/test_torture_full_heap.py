@@ -37,10 +37,6 @@ EVENTS = {
 }  # fmt: skip
 
 
-# What else may come where the heap of the chip has no room for an error's number.
-NO_NUMBER = {(CHIP, "reset"): (-199,)}
-
-
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mpy")
@@ -63,7 +59,7 @@ def faults(interpreter, event, url, folder, *more):
     wrong = []
     for left in range(0, LAST, step):
         _, status, raised, problem = results[left]
-        if problem or raised or status not in EVENTS[event][1] + NO_NUMBER.get((interpreter, event), ()):
+        if problem or raised or status not in EVENTS[event][1]:
             raised = raised or "nothing"
             wrong.append(f"{left} bytes free: status {status}, poll() raised {raised}, {problem or 'usable'}")
     return len(results), wrong
