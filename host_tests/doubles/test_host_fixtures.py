@@ -141,6 +141,17 @@ ws.connect({URL!r})
     assert play(text).rest() == ["again", "closed 0"]
 
 
+def test_server_stopped_ends_its_connections(play, websocket_server):
+    text = f"""
+ws.on("connection", lambda ws: ws.send("hello"))
+ws.connect({URL!r})
+"""
+    program = play(text, timeout_s=_LONGEST_S / 2)  # a connection lasts 60 s by itself
+    assert program.line() == "got hello"
+    websocket_server.stop()
+    assert program.line() == "closed -99"
+
+
 def test_messages_of_the_server_are_whole_and_of_their_kind(play, websocket_server):
     text = f"""
 def connected(ws):
@@ -195,6 +206,20 @@ def test_scripted_board_runs_a_program_and_what_lies_beside_it(port, scripted_bo
     board.run(tmp_path / "main.py", for_ms=5000)
     assert board.clock.now == 5000
     assert capsys.readouterr().out == "got hello\n"
+
+
+def test_scripted_board_echoes_and_closes_in_order(scripted_board, tmp_path, capsys):
+    text = """
+ws.on("connection", lambda ws: ws.send("hello"))
+ws.on("receive", lambda ws, message, opcode: (print(message), ws.close(4000)))
+ws.connect("ws://192.168.1.10:8080/")
+"""
+    (tmp_path / "main.py").write_text(_CONNECT + text)
+    board = scripted_board("esp32")
+    server = board.echo("192.168.1.10", 8080)
+    board.run(tmp_path / "main.py", for_ms=1000)  # without the server's FIN it would take 5 s
+    assert capsys.readouterr().out == "hello\nclosed 0\n"
+    assert "fin sent" in server.peers[0].logged()
 
 
 def test_scripted_board_ends_a_program_that_has_no_end(scripted_board, tmp_path):

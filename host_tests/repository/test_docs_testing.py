@@ -95,7 +95,9 @@ def test_package_installed_leaves_no_name_but_its_own(python, elsewhere, tmp_pat
     mine = {path.name.partition("-")[0] for path in packages if "uwebsocket" in path.name}
     assert mine == {"uwebsocket_host"}
     for name in ("uwebsocket_client", "machine", "micropython", "utime", "fakes", "servers", "common"):
-        assert _run(python, "-c", f"import {name}", cwd=tmp_path, env=elsewhere).returncode == 1, name
+        program = f"import uwebsocket_host.plugin, uwebsocket_host.server; import {name}"
+        done = _run(python, "-c", program, cwd=tmp_path, env=elsewhere)
+        assert done.stderr.endswith(f"ModuleNotFoundError: No module named {name!r}\n"), name
 
 
 # What an example prints on both
@@ -153,3 +155,13 @@ def test_tests_without_the_fixtures_load_nothing_of_the_package(python, elsewher
         "    assert mine == ['uwebsocket_host', 'uwebsocket_host.plugin']\n"
     )
     assert re.search(r"^1 passed in ", _pytest(python, tmp_path, elsewhere).stdout, re.MULTILINE)
+
+
+def test_program_without_an_end_is_ended_with_its_test(python, elsewhere, tmp_path):
+    (tmp_path / "main.py").write_text("import os, time\nprint(os.getpid())\nwhile True:\n    time.sleep(1)\n")
+    (tmp_path / "test_own.py").write_text(
+        "def test_own(device_program):\n    open('pid', 'w').write(device_program('main.py').line())\n"
+    )
+    assert re.search(r"^1 passed in ", _pytest(python, tmp_path, elsewhere).stdout, re.MULTILINE)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
