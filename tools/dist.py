@@ -30,7 +30,8 @@ PACKAGE = "package.json"
 EXTRA_PACKAGES = {name: f"package-{name}.json" for name in compiler.EXTRAS}  # each installs but its own module
 SUMS = "SHA256SUMS"
 _AS_THEY_ARE = (
-    "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "docs/*.md", "docs/*.svg", "boards/*/board.md",
+    "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "docs/*.md", "docs/*.svg", "docs/*.png",
+    "boards/*/board.md",
     "tools/virtual_esp8266/README.md", "micropython/*.py", "micropython/*.pyi", "micropython/examples/*.py",
 )  # fmt: skip
 _LAST = "uwebsocket_client.py"

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from common import echo_server, rigs
-from servers import tls
+from servers import compressing, tls
 from servers.raw import RawServer
 from servers.steps import Await, Close, Echo, Frame, Listen, Pause, Raw, Reply, Reset, Stuff, Times, Together
 from servers.wire import PING, TEXT
@@ -123,6 +123,13 @@ def test_case_played_in_a_loop_is_as_expected_and_leaves_nothing(play, case, int
 def test_wss_echoes_come_back(play, interpreter):
     with tls.Authority() as authority, echo_server.running(tls=authority.context()) as root:
         assert play("secure", root)["secure"] == [[True] * 3, ""]
+
+
+@on_all
+@pytest.mark.parametrize("context", [0, 1], ids=["begun-anew", "kept"])
+def test_compressed_messages_of_a_server_that_insists_come_back(play, interpreter, context):
+    with compressing.running() as urls:
+        assert play("compressed", urls[context])["compressed"] == [[True] * 4, ""]
 
 
 @pytest.mark.parametrize("interpreter", ["cpython"])

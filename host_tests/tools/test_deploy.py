@@ -603,7 +603,7 @@ def test_main_interrupted_ends_with_1(opened, monkeypatch, capsys):
 
 
 USAGE = {
-    "wrong_example": (["--example", "nothing"], "invalid choice: 'nothing' (choose from 'background', 'download', "),
+    "wrong_example": (["--example", "nothing"], "invalid choice: 'nothing' (choose from 'assemble', 'background', "),
     "url_without_example": (["--url", URL], "--url: only with --example"),
     "no_url": (["--example", "echo", "--url", "http://host/"], "'http://host/' is no ws:// or wss:// URL"),
     "source_in_romfs": (["--romfs", "--source"], "--romfs: takes compiled files"),

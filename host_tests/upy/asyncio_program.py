@@ -320,6 +320,15 @@ async def secure():
     return same
 
 
+async def compressed():
+    same = []
+    async with connect(ECHO, compression=True) as ws:
+        for message in ("hello " * 100, bytes(4000), "\u20ac" * 3000, ""):
+            await ws.send(message)
+            same.append(await ws.recv() == message)
+    return same
+
+
 async def not_closed():
     ws = await connect(ECHO)
     await ws.send("x")
