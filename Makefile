@@ -73,7 +73,7 @@ dist: setup  ## build a release, the same bytes each time
 	@$(PYTHON) tools/dist.py $(ARGS)
 
 quick: build test-packages  ## run the tests of the client on the three interpreters, but for the long ones
-	@$(PYTEST) host_tests/client $(foreach part,$(NOT_QUICK),--ignore-glob='*$(part)*')
+	@$(PYTEST) host_tests/client -k 'not virtual-esp8266' $(foreach part,$(NOT_QUICK),--ignore-glob='*$(part)*')
 
 test: duration all-rigs build pytest size-check autobahn-check rigs  ## run every test, the memory limits and the main Autobahn sections
 

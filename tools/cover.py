@@ -78,7 +78,13 @@ def measure(names, files):
     include = ",".join(str(rigs.DEVICE / f"{name}.py") for name in names)
     configuration.write_text(_CONFIGURATION.format(folder=folder, include=include))
     told = folder / "told.json"
-    only_cpython = ["-q", "-p", "no:cacheprovider", "-k", "not micropython32 and not micropython64"]
+    only_cpython = [
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        "not micropython32 and not micropython64 and not virtual-esp8266",
+    ]
     for command, *arguments in (
         ("run", "-m", "pytest", *only_cpython, *map(str, files)),
         ("combine", "-q"),

@@ -84,6 +84,7 @@ def _told_by_the_chip(program, arguments):
         except virtual_esp8266_client.ProgramError as error:
             said = str(error)
         lines += said.splitlines()
+    session.fresh()  # ends what the program has left open: no server waits for it
     return Told(
         [json.loads(line) for line in lines if line.startswith("{")],
         "\n".join(line for line in lines if not line.startswith("{")),

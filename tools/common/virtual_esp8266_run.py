@@ -1,6 +1,6 @@
 """Run a program on the virtual ESP8266, which is an interpreter so: rigs.command("virtual-esp8266") starts this.
 
-    virtual_esp8266_run [--version VERSION] [-X heapsize=2m] PROGRAM.py ARGUMENT...
+    virtual_esp8266_run [--version VERSION] [-X heapsize=2m] PROGRAM ARGUMENT...
     virtual_esp8266_run [--version VERSION] [-X heapsize=2m] -c CODE
 
 The client, the program and the modules of its folder are compiled and in the ROMFS, and the heap has 38 KiB where no
