@@ -220,7 +220,7 @@ class WebSocketClient:
         self._url = None
         self._state = _CLOSED
         self._owner = _NOBODY
-        self._noted = None  # the Close payload of a close() that could not be done yet
+        self._noted = None  # the Close payload, or its code, of a close() that could not be done yet
         self._asked = False  # the background could not poll meanwhile
         self._news = False  # the background has handled something since the last poll()
         self._connection = None  # the current one
@@ -476,7 +476,7 @@ class WebSocketClient:
         `code`: 1000 to 1003, 1007 to 1014 or 3000 to 4999; `reason`: at most 123 bytes of UTF-8.
         Does not block; nothing happens when not connected. Raises `ValueError` for other arguments.
         """
-        payload = b"\x03\xe8"
+        payload = 1000
         if code != 1000 or reason != "":
             payload = load("errors").close(code, reason)
         self._noted = payload

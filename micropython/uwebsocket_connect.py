@@ -74,9 +74,9 @@ def step(ws, connection, load):
                 # goes on without a connection. With Nagle's algorithm the queue never fills, and a frame of one
                 # segment waits for nothing.
                 try:
-                    # The unix port has 1 without a name, the ESP32 before 1.23 no such option. Before connect(),
-                    # for after a reset it would raise.
-                    sock.setsockopt(6, getattr(usocket, "TCP_NODELAY", 1), 1)
+                    # IPPROTO_TCP and TCP_NODELAY, which not every port names. Before connect(), for after a reset it
+                    # would raise.
+                    sock.setsockopt(6, 1, 1)
                 except OSError:
                     pass
             try:
