@@ -95,7 +95,7 @@ class connect:
         client.on("close", self._tell)
         if client.waits_for()[2] < 0:  # else it waits to connect again
             client.connect(self.url)
-        self._owner = asyncio.create_task(self._turn())
+        self._owner = asyncio.create_task(self._due())
         try:
             while not client.connected:
                 if self._ended:
@@ -267,7 +267,7 @@ class connect:
             self.client.close(_INTERNAL_ERROR)
         self._tell()
 
-    async def _turn(self):
+    async def _due(self):
         # Polls the client until it tells "close".
         client = self.client
         while True:

@@ -215,7 +215,14 @@ class WebSocketClient:
     _config = (None, (), 10000, 5000, 10000, 30000, 2, None, None, False, 1000, 60000, False, True, None)
 
     def __init__(self):
-        self._handlers = {}
+        self._handlers = {
+            "connection": None,
+            "receive": None,
+            "data": None,
+            "pong": None,
+            "header": None,
+            "close": None,
+        }
         self._options = self._config  # of this connect()
         self._url = None
         self._state = _CLOSED
@@ -243,14 +250,11 @@ class WebSocketClient:
         (client, chunk, opcode, final), "pong" (client, payload), "header" (client, name, value) or "close"
         (client, status). Raises `ValueError` for another event, `TypeError` for a handler that cannot be called.
         """
-        if event not in ("connection", "receive", "data", "pong", "header", "close"):
+        if event not in self._handlers:
             load("errors").throw("event", event)
-        if handler is None:
-            self._handlers.pop(event, None)
-        elif callable(handler):
-            self._handlers[event] = handler
-        else:
+        if handler is not None and not callable(handler):
             load("errors").throw("handler")
+        self._handlers[event] = handler
 
     def config(self, params):
         """Change the configuration; it applies from the next `connect()` on.

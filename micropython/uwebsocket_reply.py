@@ -154,7 +154,7 @@ def step(ws, connection, load):
         return line
 
     accept, protocols, match = connection.args
-    yield from reply(readline, accept, protocols, ws, "header" in ws._handlers, match)
+    yield from reply(readline, accept, protocols, ws, ws._handlers["header"], match)
     connection.step = connection.args = None
     segment = _SEGMENT
     if platform == "esp8266":
