@@ -250,7 +250,7 @@ class WebSocketClient:
         (client, chunk, opcode, final), "pong" (client, payload), "header" (client, name, value) or "close"
         (client, status). Raises `ValueError` for another event, `TypeError` for a handler that cannot be called.
         """
-        if event not in self._handlers:
+        if event not in list(self._handlers):
             load("errors").throw("event", event)
         if handler is not None and not callable(handler):
             load("errors").throw("handler")
