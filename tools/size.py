@@ -63,7 +63,6 @@ _SHORT = (
     "smallest heap for connect, 5 binary echoes of 4000 B, close",
     'smallest heap for 1 MiB received by `"data"` and 1 MiB sent in fragments',
     "heap growth in 1000 rounds of connect, echo, close",
-    "ESP8266, ROMFS: heap kept after the import": 4600,
     "ESP8266, `.mpy`: heap free with a connection open, at least",
     "ESP8266, ROMFS: heap free with a connection open, at least",
     "ESP8266, frozen: heap free with a connection open, at least",
