@@ -359,6 +359,15 @@ def test_example_typed_line_by_line_has_its_events_by_themselves(run, rig, clien
 
 
 @ON_32
+@pytest.mark.parametrize(("name", "verifies"), [("ESP8266_GENERIC", False), ("ESP32_GENERIC", True)])
+def test_stand_in_verifies_servers_where_the_board_does(rig, flash, client, name, verifies):
+    with virtual_board.running(name, flash=flash, rig=rig) as one:
+        code = "import uwebsocket_client\ntry:\n uwebsocket_client.createClient().config({'tls': {'ca': b'x'}})\n"
+        told = mpremote(one, "resume", "exec", code + "except ValueError as error:\n print(error)")
+    assert ("cannot verify" in told) is not verifies
+
+
+@ON_32
 def test_client_connects_again_when_wifi_comes_back(run, rig, client, url):
     with run() as one, Terminal(one.port) as terminal:
         terminal.wait(">>> ")

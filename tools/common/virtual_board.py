@@ -131,7 +131,7 @@ class _Interpreter:
         code = "/" + os.path.relpath(board.code, board.flash)
         start = (f"__import__('board_start').start(globals(),{commands},{steps},{board.link},{code!r},"
                  f"{str(board.flash)!r},{board.flash_bytes},{raw},{board.starts_connected},"
-                 f"{board.heap - board.heap_kib * 1024})")  # fmt: skip
+                 f"{board.heap - board.heap_kib * 1024},{board.verifies})")  # fmt: skip
         self.process = subprocess.Popen(
             _command(board.rig, board.heap, start),
             cwd=board.flash,
@@ -213,6 +213,7 @@ class VirtualBoard:
         self.rig = rig or rigs.nearest_to_a_board()
         self.modules = _modules()
         data = boards.load(name)
+        self.verifies = data.tls.verifies
         self.heap_kib = (_GROWN_KIB if data.platform == "esp32" else data.heap_kib) * SCALE[self.rig]
         self.heap = self.heap_kib * 1024 + _own_heap(self.rig, self.modules)
         self.port = None

@@ -16,6 +16,7 @@ import network
 import vfs
 
 import machine
+import tls
 
 _ENOSPC = 28
 _NO_LIMIT = 1 << 29
@@ -115,12 +116,26 @@ def _run_file(name, names):
         _print_exception(error)
 
 
-def start(names, commands, steps, link, code, root, size, raw, wifi, heap):
+class _Unverified:
+    """The module `tls` as far as a firmware has it that verifies no server. It is mbedTLS still, not axTLS."""
+
+    PROTOCOL_TLS_CLIENT = tls.PROTOCOL_TLS_CLIENT
+    MBEDTLS_VERSION = tls.MBEDTLS_VERSION
+
+    def SSLContext(self, protocol):
+        """Return a context that accepts every server."""
+        context = tls.SSLContext(protocol)
+        context.verify_mode = tls.CERT_NONE
+        return context
+
+
+def start(names, commands, steps, link, code, root, size, raw, wifi, heap, verifies):
     """Boot: mount the flash, run boot.py and main.py.
 
     `names`: the globals of __main__; `commands`, `steps`, `link`: descriptors, see tools/common/virtual_board.py;
     `code`: the file for the raw REPL, from the flash; `root`: the flash's folder; `size`: its bytes, None for no limit;
-    `raw`: stay in the raw REPL, without main.py; `wifi`: begin connected; `heap`: what these modules take of it.
+    `raw`: stay in the raw REPL, without main.py; `wifi`: begin connected; `heap`: what these modules take of it;
+    `verifies`: TLS can verify a server.
     """
     global _names, _commands, _steps, _code, stand_ins_heap
     _names = names
@@ -129,6 +144,8 @@ def start(names, commands, steps, link, code, root, size, raw, wifi, heap):
     _commands = open(commands, "rb")
     machine._steps = _steps = open(steps, "wb")
     network._link = open(link, "r+b")
+    if not verifies:
+        sys.modules["tls"] = _Unverified()
     if wifi:
         network.WLAN(network.STA_IF).connect("virtual")
     vfs.umount("/")
