@@ -634,7 +634,7 @@ class WebSocketClient:
             status = -199
             if isinstance(n, int):  # TLS gives the numbers of errors negated, and has its own beyond 255
                 status = _statuses.get(abs(n), -161 if abs(n) > 255 else -199)
-            elif n is None and self._state != _OPENING:
+            elif not error.args and self._state != _OPENING:
                 status = -109  # with a full heap the ESP8266 raises it without its number
         if self._state == _OPENING and connection is not None and status != -101:
             if connection.heard is None or status == -161:

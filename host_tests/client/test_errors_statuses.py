@@ -62,7 +62,7 @@ def test_status_of_an_unreachable_network_goes_by_the_ports_number(port, number,
 @pytest.mark.parametrize(
     ("name", "opening", "later"),
     [
-        ("no-number", -199, -199),
+        ("no-number", -199, -109),
         ("text-for-a-number", -199, -199),
         ("end", -99, -99),
         ("memory", -101, -101),
