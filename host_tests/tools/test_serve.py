@@ -17,7 +17,7 @@ _LONGEST_S = 60
 
 
 @pytest.fixture
-def served():
+def served(ctrl_c_reaches_children):
     """A running `make serve`: its URLs and its CA file."""
     command = [sys.executable, str(rigs.ROOT / "tools" / "serve.py"), "--host", "127.0.0.1", "--port", "0"]
     with subprocess.Popen([*command, "--tls-port", "0"], stdout=subprocess.PIPE, text=True) as process:
@@ -33,7 +33,7 @@ def served():
     assert code == 0
 
 
-def test_both_servers_echo_and_the_ca_verifies_the_second(served, ctrl_c_reaches_children):
+def test_both_servers_echo_and_the_ca_verifies_the_second(served):
     url, tls_url, ca = served
     trust = ssl.create_default_context(cafile=ca)
     for options in ({"uri": url}, {"uri": tls_url, "ssl": trust}):
