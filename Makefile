@@ -72,8 +72,8 @@ board-test: setup  ## test the client on a board, and tell whether the client or
 dist: setup  ## build a release, the same bytes each time
 	@$(PYTHON) tools/dist.py $(ARGS)
 
-quick: build test-packages  ## run the tests of the client on the three interpreters, but for the long ones
-	@$(PYTEST) host_tests/client -k 'not virtual-esp8266' $(foreach part,$(NOT_QUICK),--ignore-glob='*$(part)*')
+quick: build test-packages  ## run the tests of the client on the three interpreters, but for the long ones and old firmware
+	@$(PYTEST) host_tests/client -k 'not (virtual-esp8266 or 1.22 or 1.23 or 1.24 or 1.25 or 1.27)' $(foreach part,$(NOT_QUICK),--ignore-glob='*$(part)*')
 
 test: duration all-rigs build pytest size-check autobahn-check rigs  ## run every test, the memory limits and the main Autobahn sections
 
