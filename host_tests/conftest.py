@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from common import rigs
+from common import compiler, rigs
 from torturers import Torturer
 
 # The fixtures that users have for their own programs: docs/testing.md
@@ -57,6 +57,14 @@ def pytest_collection_modifyitems(config, items):
     if gone:
         config.hook.pytest_deselected(items=gone)
         items[:] = [item for item in items if item not in set(gone)]
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory):
+    """The folder of the compiled client."""
+    folder = tmp_path_factory.mktemp("mpy")
+    compiler.build_folder(compiler.sources(), folder)
+    return str(folder)
 
 
 @pytest.fixture

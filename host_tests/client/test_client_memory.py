@@ -2,7 +2,7 @@
 
 import pytest
 
-from common import compiler, echo_server
+from common import echo_server
 from servers.raw import RawServer
 from servers.steps import Echo, Reply
 from support.programs import CHIP, told
@@ -11,13 +11,6 @@ HEAPS = {"micropython32": "30k", "micropython64": "60k", CHIP: None}
 HEADERS = 16000  # bytes of header lines: more than such a heap has beside the client, were they kept
 NOISE = 200  # of the heap: far less than a scratch buffer for large messages
 CONNECTION = 2500
-
-
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("mpy")
-    compiler.build_folder(compiler.sources(), folder)
-    return str(folder)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from common import compiler, echo_server, rigs
+from common import echo_server, rigs
 from servers.raw import RawServer
 from servers.steps import Listen, Reply
 from support.programs import CHIP, MICROPYTHONS, told
@@ -33,13 +33,6 @@ def url():
 def raw():
     with RawServer({"silent": (Reply(), Listen(3000))}) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("mpy")
-    compiler.build_folder(compiler.sources(), folder)
-    return str(folder)
 
 
 @on_all_and_chip

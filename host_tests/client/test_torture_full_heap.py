@@ -6,7 +6,6 @@ MemoryError of the program's own calls comes out, "close" is told once, and with
 
 import pytest
 
-from common import compiler
 from programs import CHIP, MICROPYTHONS, told
 from servers import wire
 from servers.raw import RawServer
@@ -35,13 +34,6 @@ EVENTS = {
     "opening-fin": ((Fin(),), (-99, *_SHORT)),
     "opening-refused": ((Reply("HTTP/1.1 404 Not Found"), Fin()), (-17, *_SHORT)),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("mpy")
-    compiler.build_folder(compiler.sources(), folder)
-    return str(folder)
 
 
 @pytest.fixture(scope="module")

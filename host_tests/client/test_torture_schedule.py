@@ -8,7 +8,6 @@ import random
 
 import pytest
 
-from common import compiler
 from programs import MICROPYTHONS, told
 from servers.raw import RawServer
 from servers.steps import Echo, Reply
@@ -22,13 +21,6 @@ LARGE = b"0123456789abcdef" * 1250
 _DRAWN = 10  # moments of one call with one action, beside the first ones
 _FIRST = 4
 _AT_ONCE = 40  # turns of one program
-
-
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("mpy")
-    compiler.build_folder(compiler.sources(), folder)
-    return str(folder)
 
 
 @pytest.fixture(scope="module")
