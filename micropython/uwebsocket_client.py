@@ -386,7 +386,7 @@ class WebSocketClient:
         if self._owner == _HANDLER and timeout_ms:
             raise RuntimeError("poll: a handler cannot wait")
         alive = self.serve(timeout_ms)
-        if not self._owner:
+        if not (self._owner or _loading):  # else it has done nothing
             self._news = False
         return alive
 
