@@ -10,12 +10,13 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
+from pathlib import Path
 
 from common import board_tester, compiler, echo_server, remote_board, rigs, statuses
 
 PROGRAM = rigs.ROOT / "tools" / "programs" / "demo" / "demo_program.py"
-_FOLDER = rigs.BUILD / "demo"
 _TIMEOUT_S = 180
 _BOARD_TIMEOUT_S = 600
 _TARGET = f"/lib/{PROGRAM.stem}.mpy"
@@ -66,11 +67,12 @@ def served(url=None, host="127.0.0.1"):
 
 def play_here(rig, urls):
     """Run the program on an interpreter of this computer; return its exit code and its last line."""
-    compiler.build_folder([*compiler.sources(), PROGRAM], _FOLDER)
     command = [*rigs.command(rig), "-X", f"heapsize={rigs.HEAPS[rig]}", "-m", PROGRAM.stem, *urls]
     # The modules lie in the working folder, as on a board.
     env = rigs.device_env(rig, built=True) | {"MICROPYPATH": ".frozen"}
-    return _shown(command, _TIMEOUT_S, cwd=_FOLDER, env=env)
+    with tempfile.TemporaryDirectory() as folder:
+        compiler.build_folder([*compiler.sources(), PROGRAM], Path(folder))
+        return _shown(command, _TIMEOUT_S, cwd=folder, env=env)
 
 
 def _shown(command, seconds, **options):
@@ -134,9 +136,10 @@ def run_on_board(board, url=None, host=None):
     host = tester.host(tester.ask("network"))
     if isinstance(host, board_tester.Verdict):
         raise DemoError(str(host))
-    compiler.build_folder([PROGRAM], _FOLDER)
     print(f"{facts.machine}, MicroPython {facts.version_text}, heap {facts.heap / 1024:.0f} KiB")
-    board.put(_FOLDER / f"{PROGRAM.stem}.mpy", _TARGET)
+    with tempfile.TemporaryDirectory() as folder:
+        (program,) = compiler.build_folder([PROGRAM], Path(folder))
+        board.put(program, _TARGET)
     try:
         with served(url, host) as urls:
             _play(board, urls)

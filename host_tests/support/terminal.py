@@ -37,7 +37,12 @@ class Terminal:
         return shown
 
     def line(self, text):
-        """Type a line at MicroPython's prompt; return what was shown until the next prompt."""
+        """Type a line at MicroPython's prompt; return what was shown until the next prompt.
+
+        What an event prints may come before that prompt or after it: the next `wait` takes it from either place.
+        """
         self.type(text + "\r")
         self.wait(text)
-        return self.wait(">>> ").removesuffix(">>> ").strip()
+        shown = self.wait(">>> ").removesuffix(">>> ")
+        self._unread = shown + self._unread
+        return shown.strip()
