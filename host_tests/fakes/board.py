@@ -49,9 +49,11 @@ class Stuck(BaseException):
     """A program that spins without letting time pass, or waits for what never comes."""
 
 
-@functools.lru_cache
-def _compiled(path, _changed):
-    return compile(path.read_bytes(), str(path), "exec")
+@functools.cache
+def _device_code(name):
+    """Return the code of a device module, None where there is no such module."""
+    path = DEVICE / f"{name}.py"
+    return compile(path.read_bytes(), str(path), "exec") if path.exists() else None
 
 
 class Board:
@@ -279,7 +281,7 @@ class Board:
         self.enter("stat")
         folder, _, name = path.rpartition("/")
         stem = name.removesuffix(self.suffix)
-        if folder != "/lib" or name == stem or not (DEVICE / f"{stem}.py").exists():
+        if folder != "/lib" or name == stem or _device_code(stem) is None:
             raise PortError(self.profile.numbers["ENOENT"])
         return (0x8000,) + (0,) * 9
 
@@ -341,16 +343,16 @@ class Board:
     # Inside
 
     def _load_device_file(self, name):
-        path = DEVICE / f"{name}.py"
-        if not path.exists():
+        code = _device_code(name)
+        if code is None:
             raise ImportError(f"no module named '{name}'")
         module = ModuleType(name)
         if self.profile.platform != "esp8266":  # its firmware has no __file__, in any version
-            module.__file__ = str(path)
+            module.__file__ = code.co_filename
         module.__builtins__ = self._builtins
         self.modules[name] = module
         try:
-            exec(_compiled(path, path.stat().st_mtime_ns), vars(module))
+            exec(code, vars(module))
         except BaseException:
             del self.modules[name]
             raise

@@ -237,6 +237,21 @@ class FakeSocket(Stream):
             return timeout_ms
         return (timeout_ms // self._profile.receive_slice_ms + 1) * slice_ms
 
+    def readline(self, size=-1):
+        """Return a line as every stream does. No callback comes between the bytes that are there."""
+        line = b""
+        while len(line) != size and line[-1:] != b"\n":
+            first = super().readline(1)
+            if not first:
+                return line or first
+            line += first
+            while self._incoming and len(line) != size and line[-1:] != b"\n":
+                there = bytes(self._incoming[0])[: size - len(line) if size > 0 else None]
+                rest = bytearray(there.find(b"\n") + 1 or len(there))
+                self._take(memoryview(rest))
+                line += rest
+        return line
+
     def _receive(self, view):
         return self._read("read", view)
 
