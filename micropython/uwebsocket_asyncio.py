@@ -14,14 +14,14 @@
 
 One task for each connection polls the client: when the event loop's I/O queue finds its socket ready, and at the
 deadlines that `waits_for()` gives. Names and manners are those of PyPI's `websockets`; docs/asyncio.md has what
-differs. Private names are those that the firmware or the client has anyway: another one would cost heap.
+differs.
 """
 
 import asyncio
-from sys import platform as _take
+from sys import platform
 
 from micropython import const
-from uselect import poll as _view
+from uselect import poll
 from uwebsocket_client import createClient
 
 # isort: split
@@ -34,26 +34,32 @@ _POLLOUT = const(4)
 _GOING_AWAY = const(1001)
 _INTERNAL_ERROR = const(1011)
 
-# The tasks beside the one that polls, each while it is needed
-_CLOCK = const(0)  # sleeps until the deadline
-_ROOM = const(1)  # waits for room to send
-_LIMIT = const(2)  # and sleeps as long as that may take
-_STOP = const(-1)  # instead of how long: the task is not needed now
+_SEND_TIMEOUT = const(-103)  # the status, see docs/statuses.md
 
-# Where the task that polls is
-_ELSEWHERE = const(0)
-_QUEUED = const(1)  # in the I/O queue
-_TAKEN = const(2)  # out of it, by the client itself
+# Beside the task that polls there is one for each of these, while it has to be waited for
+_DEADLINE = const(0)  # of the client, as waits_for() gives it
+_ROOM = const(1)  # the socket can take something
+_PATIENCE = const(2)  # a send() has waited long enough for that
+_NEVER = const(-1)  # instead of the time until then: it need not be waited for
 
-# Bytes that are taken at once to be sent: with their header they fill a segment of the TCP of a board ("esp32",
-# "esp8266"); a PC has room for more. What is imported for one line has the name of its result: a global costs heap.
-_take = 1452 if _take[-1:].isdigit() else 15972
-_view = _view()  # who has room for that
+# States of the task that polls
+_RUNNING = const(0)  # it polls, or waits for news
+_QUEUED = const(1)  # it waits in the I/O queue
+_TAKEN = const(2)  # _tell() has taken it out of there, by cancelling it
+_ENDING = const(3)  # the client has told "close"
 
-# The connection is closed, or could not be opened. `status`: as "close" tells it, see docs/statuses.md; `code`,
-# `reason`: what the server said (1006: no Close frame); where it gave no reason, what is known in words. (A class
-# statement would keep 16 B more.)
-ConnectionClosed = type("ConnectionClosed", (Exception,), {})
+# Bytes of a message that go out at once: with their header they fill a segment of the TCP of a board ("esp32",
+# "esp8266"); a PC has room for more.
+_chunk = 1452 if platform[-1:].isdigit() else 15972
+del platform
+
+
+class ConnectionClosed(Exception):
+    """The connection is closed, or could not be opened.
+
+    `status`: as "close" tells it, see docs/statuses.md; `code`, `reason`: what the server said (1006: no Close frame);
+    where it gave no reason, what is known in words.
+    """
 
 
 class connect:
@@ -70,32 +76,34 @@ class connect:
     others.
     """
 
-    def __init__(self, url, **config):
+    def __init__(self, url, client=None, **config):
+        # `client`: that of an earlier connection, to be connected again
         self.url = url
-        self._left = config.get("send_timeout_ms", 10000)
         self._owner = None  # the task that polls, once there is one
-        self._ended = None  # the ConnectionClosed, once all is over; of what makes connections, the last one
-        self.client = config.get("client")
-        if self.client is None:
+        self._ended = None  # the ConnectionClosed, once all is over
+        self._last = None  # of what makes connections: the one that it made last
+        self._patience = config.get("send_timeout_ms", 10000)  # how long a send() waits for room
+        if client is None:
             config["background"] = config["reconnect"] = False
-            self.client = createClient()
-            self.client.config(config)
+            client = createClient()
+            client.config(config)
+        self.client = client
 
-    async def _open(self):
+    async def __aenter__(self):
         client = self.client
-        self._noted = []  # messages that have come: at most one, and another while a task waits for it
-        self._asked = 0  # tasks that wait for a message
-        self._statuses = ()  # the status that the client told
-        self._lost = 0  # the status instead
-        self._task_queue = [None] * 3  # the other tasks
-        self._news = asyncio.Event()  # set for a moment: all who wait look again
-        self._write = asyncio.Lock()  # of the task that sends
+        self._inbox = []  # messages that have come: at most one, and another while a task waits for it
+        self._asked = False  # whether a task waits for a message
+        self._status = 0  # what "close" tells, or what was known before
+        self._state = _RUNNING  # of the task that polls
+        self._tasks = [None] * 3  # those that wait for _DEADLINE, _ROOM, _PATIENCE
+        self._news = asyncio.Event()  # set for a moment: all who wait for something look again
+        self._lock = asyncio.Lock()  # held by the task that sends
         client.on("connection", self._tell)
         client.on("receive", self._tell)
         client.on("close", self._tell)
         if client.waits_for()[2] < 0:  # else it waits to connect again
             client.connect(self.url)
-        self._owner = asyncio.create_task(self._due())
+        self._owner = asyncio.create_task(self._poll())
         try:
             while not client.connected:
                 if self._ended:
@@ -104,40 +112,37 @@ class connect:
         except asyncio.CancelledError:
             await self.close()
             raise
-
-    def __iter__(self):
-        # What `await` asks for: the connection. Of an open one it is how its tasks wait in the I/O queue.
-        if self._owner:
-            yield self._take(self._view)
-        else:
-            yield from asyncio.create_task(self._open())
+        self._room = poll()  # finds the socket when it has room
+        self._room.register(self._socket, _POLLOUT)
         return self
 
-    __await__ = __iter__
+    def __await__(self):
+        return iter(asyncio.create_task(self.__aenter__()))
 
-    def __aenter__(self):
+    __iter__ = __await__  # what MicroPython's `await` asks for
+
+    def __aiter__(self):
         return self
-
-    __aiter__ = __aenter__
 
     async def __anext__(self):
-        try:
-            if self._owner:
+        if self._owner:
+            try:
                 return await self.recv()
-        except ConnectionClosed as closed:
-            if closed.status and (closed.status != -6 or closed.code // 2 != 500):
-                raise
-            raise StopAsyncIteration
-        if self._ended:
-            await self._ended.close()
+            except ConnectionClosed:
+                ended = self._ended
+                if ended.status and (ended.status != -6 or ended.code > _GOING_AWAY):
+                    raise
+                raise StopAsyncIteration
+        if self._last:
+            await self._last.close()
         else:
             self.client.config({"reconnect": True})
         while True:
+            self._last = last = connect(self.url, client=self.client, send_timeout_ms=self._patience)
             try:
-                self._ended = await connect(self.url, client=self.client, send_timeout_ms=self._left)
-                return self._ended
-            except ConnectionClosed as closed:
-                if closed.status > -5:
+                return await last
+            except ConnectionClosed:
+                if last._ended.status > -5:
                     raise
 
     async def recv(self):
@@ -149,15 +154,15 @@ class connect:
         if self._asked:
             raise RuntimeError("recv")
         try:
-            while not self._noted:
+            while not self._inbox:
                 if self._ended:
                     raise self._ended
-                self._asked = 1
+                self._asked = True
                 await self._news.wait()
         finally:
-            self._asked = 0
-        message = self._noted.pop(0)
-        if not self._state:
+            self._asked = False
+        message = self._inbox.pop(0)
+        if self._state == _RUNNING:
             self._tell()
         return message
 
@@ -173,45 +178,37 @@ class connect:
         `WebSocketClient.send` does.
         """
         client = self.client
-        n = end = len(message)
-        at = 0
-        await self._write.acquire()
+        size = len(message)
+        start = 0
+        await self._lock.acquire()
         try:
-            if n > _take:
-                end = _take
-                if not isinstance(message, str):
-                    message = memoryview(message)
+            if size > _chunk and not isinstance(message, str):
+                message = memoryview(message)
             while True:
-                room = True
-                if client.connected:  # else send() says so
-                    _view.register(self._view, _POLLOUT)
-                    room = _view.poll(0)
-                    _view.unregister(self._view)
-                if room:
-                    client.send(message[at:end] if n > _take else message, opcode, end >= n)
-                    if end >= n:
-                        return
-                    opcode = 0
-                    at = end
-                    end += _take
-                    self._enter(_LIMIT, _STOP)
-                    await core.sleep_ms(0)
-                else:
-                    self._enter(_ROOM, 0)
-                    self._enter(_LIMIT, self._left)
+                while client.connected and not self._room.poll(0):
+                    self._expect(_ROOM, 0)
+                    self._expect(_PATIENCE, self._patience)
                     await self._news.wait()
+                end = start + _chunk
+                client.send(message[start:end] if size > _chunk else message, opcode, end >= size)
+                if end >= size:
+                    return
+                opcode = 0
+                start = end
+                self._expect(_PATIENCE, _NEVER)
+                await core.sleep_ms(0)
         except BaseException as error:
             self._tell()
             if isinstance(error, OSError):
                 while not self._ended:
                     await self._news.wait()
                 raise self._ended
-            if at:
+            if start:
                 client.close(_INTERNAL_ERROR)
             raise
         finally:
-            self._enter(_LIMIT, _STOP)
-            self._write.release()
+            self._expect(_PATIENCE, _NEVER)
+            self._lock.release()
 
     async def close(self, code=1000, reason="", *error):
         """Close the connection, and wait until it is closed, at most `close_timeout_ms`.
@@ -229,91 +226,86 @@ class connect:
 
     __aexit__ = close
 
-    def _tell(self, client=None, *args):
-        # All who wait look again; the handler of all events too.
-        if args[1:]:
-            self._noted.append(args[0])
-        elif client:
-            self._statuses = args
-            self._enter(_CLOCK, _STOP)  # it may be due earlier now
+    def _tell(self, client=None, content=None, opcode=None):
+        # All who wait look again, the task that polls too. The handler of all events: `content` is the message where
+        # there is an opcode, the status where there is none.
         self._news.set()
         self._news.clear()
         if self._state == _QUEUED:
             self._state = _TAKEN
-            self._enter(_ROOM, _STOP)  # MicroPython's I/O queue forgets both tasks of a socket when it lets one go
+            self._expect(_ROOM, _NEVER)  # MicroPython's I/O queue forgets both tasks of a socket when it lets one go
             self._owner.cancel()
-        if client and len(self._noted) > self._asked:
-            raise StopAsyncIteration  # out of poll(): it reads no further
+        if opcode:
+            self._inbox.append(content)
+            if len(self._inbox) > self._asked:
+                raise StopAsyncIteration  # out of poll(): it reads no further
+        elif client:
+            if content is not None:
+                self._status = self._status or content
+                self._state = _ENDING
+            self._expect(_DEADLINE, _NEVER)  # that of an open connection may be earlier
 
-    def _enter(self, n, wait):
-        # Begins or ends one of the other tasks.
-        task = self._task_queue[n]
-        if wait < 0:
-            self._task_queue[n] = None
+    def _expect(self, event, timeout_ms):
+        # Has a task wait for an event, unless one does already; or no longer.
+        task = self._tasks[event]
+        if timeout_ms < 0:
+            self._tasks[event] = None
             if task:
                 task.cancel()
         elif task is None:
-            self._task_queue[n] = asyncio.create_task(self._run(n, wait))
+            self._tasks[event] = asyncio.create_task(self._run(event, timeout_ms))
 
-    async def _run(self, n, wait):
-        if n == _ROOM:
-            self._take = core._io_queue.queue_write
-            await self
-        else:
-            await core.sleep_ms(wait)
-        self._task_queue[n] = None
-        if n == _LIMIT:
-            self._lost = -103
+    async def _run(self, event, timeout_ms):
+        # queue_write() as queue_read() in _poll()
+        await (core.sleep_ms(timeout_ms) if event != _ROOM else core._io_queue.queue_write(self._socket) or [None])
+        self._tasks[event] = None
+        if event == _PATIENCE:
+            self._status = _SEND_TIMEOUT
             self.client.close(_INTERNAL_ERROR)
         self._tell()
 
-    async def _due(self):
+    async def _poll(self):
         # Polls the client until it tells "close".
         client = self.client
         while True:
-            self._state = _ELSEWHERE  # where this task is
+            self._state = _RUNNING
             try:
-                while client.connected and len(self._noted) > self._asked:
+                while client.connected and len(self._inbox) > self._asked:
                     await self._news.wait()
                 try:
                     client.poll()
                 except (StopAsyncIteration, MemoryError):
                     pass
-                self._view, flags, wait = client.waits_for()
-                if self._statuses or wait < 0:
+                self._socket, flags, ms = client.waits_for()
+                if ms < 0 or self._state == _ENDING:
                     break
-                if not wait:
+                if not ms:
                     await core.sleep_ms(0)
                     continue
-                # While the connection is open its deadline is never brought forward.
                 if not client.connected:
-                    self._enter(_CLOCK, _STOP)
-                self._enter(_CLOCK, wait)
-                if self._view is None:
-                    self._enter(_ROOM, _STOP)
-                    await self._news.wait()
-                    continue
-                end = core._io_queue.queue_read
+                    # Deadline and socket may be others now. While it is open the deadline is never brought forward.
+                    self._expect(_DEADLINE, _NEVER)
+                    self._expect(_ROOM, _NEVER)
+                self._expect(_DEADLINE, ms)
                 if flags & _POLLOUT:
-                    # A task cannot wait for both: it would be woken twice.
-                    if flags & _POLLIN:
-                        self._enter(_ROOM, 0)
-                    else:
-                        self._enter(_ROOM, _STOP)
-                        end = core._io_queue.queue_write
-                self._take = end
-                self._state = _QUEUED
-                await self
+                    self._expect(_ROOM, 0)  # this task cannot wait for both: it would be woken twice
+                if flags & _POLLIN:
+                    self._state = _QUEUED
+                    # MicroPython's queue_read() returns None, and wants the task to yield once: its `await` takes any
+                    # iterable. The shim's returns a future.
+                    await (core._io_queue.queue_read(self._socket) or [None])
+                else:
+                    await self._news.wait()
             except asyncio.CancelledError:
                 if self._state != _TAKEN:
                     # The event loop stops, and has cancelled all tasks.
-                    self._task_queue = [None] * 3
+                    self._tasks = [None] * 3
                     client.close(_GOING_AWAY)
-        for n in range(3):
-            self._enter(n, _STOP)
+        for task in self._tasks:
+            if task:
+                task.cancel()
         await core.sleep_ms(0)  # they end
-        self._ended = end = ConnectionClosed(
-            self._lost or sum(self._statuses), client.close_code, client.close_reason or client.error or ""
-        )
-        end.status, end.code, end.reason = end.args
+        closed = ConnectionClosed(self._status, client.close_code, client.close_reason or client.error or "")
+        closed.status, closed.code, closed.reason = closed.args
+        self._ended = closed
         self._tell()

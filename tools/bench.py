@@ -146,8 +146,8 @@ class Bench:
         programs = [*compiler.extra_sources(["asyncio"]), *sorted(PROGRAMS.glob("bench_*.py"))]
         self._folder = measured.compile_programs(interpreter, programs, folder, viper)
 
-    def _medians(self, program, size, count, tls=False):
-        """Run a program; return the median microseconds of each of its tasks, per message."""
+    def _turns(self, program, size, count, tls=False):
+        """Run a program; return for each round the microseconds of each of its tasks, per message."""
         address = self._tls_address if tls else self._address
         arguments = map(str, (*address, size, self._rounds, count, *["tls"] * tls))
         try:
@@ -156,17 +156,20 @@ class Bench:
             )
         except measured.MeasureError as error:
             raise BenchError(f"{program}: {error}") from None
-        lines = [map(int, line.split()) for line in output.splitlines()]
-        return [statistics.median(task) / count for task in zip(*lines, strict=True)]
+        return [[int(word) / count for word in line.split()] for line in output.splitlines()]
+
+    def _medians(self, *arguments, **options):
+        """Run a program; return the median microseconds of each of its tasks, per message."""
+        return [statistics.median(task) for task in zip(*self._turns(*arguments, **options), strict=True)]
 
     def figures(self):
         """Measure everything; return {row: text}."""
         with measured.awake_processors():
             runs = [self._medians("bench_echo", _SMALL, 200) for _ in range(_RUNS)]
-            task_runs = [self._medians("bench_asyncio", _SMALL, 200) for _ in range(_RUNS)]
-        task_ratio, task_small = (
-            statistics.median(one) for one in zip(*((b / a, b) for a, b in task_runs), strict=True)
-        )
+            turns = [turn for _ in range(_RUNS) for turn in self._turns("bench_asyncio", _SMALL, 200)]
+        # Of the two that took turns: a machine that is busy for a while slows both.
+        task_ratio = statistics.median(by_asyncio / by_callbacks for by_callbacks, by_asyncio in turns)
+        task_small = statistics.median(by_asyncio for _, by_asyncio in turns)
         raw_small, small = map(statistics.median, zip(*runs, strict=True))
         raw_large, large = self._medians("bench_echo", _LARGE, 10)
         raw_tls, tls = self._medians("bench_echo", _LARGE, 10, tls=True)

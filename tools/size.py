@@ -490,7 +490,6 @@ def _cells(row, figure, failure):
 # are shown as such, and fail when they grow; a row goes from here when it is within its limit again.
 OVER = {
     "heap kept after `import uwebsocket_client`": 12600,
-    "heap kept after `import uwebsocket_asyncio` beside it": 2700,
     "smallest heap for connect, 5 binary echoes of 100 B, close": int(19.5 * KIB),
     "smallest heap for connect, 5 binary echoes of 1000 B, close": 21 * KIB,
     "smallest heap for connect, 5 binary echoes of 4000 B, close": 27 * KIB,

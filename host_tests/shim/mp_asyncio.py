@@ -1,6 +1,6 @@
 """MicroPython's `asyncio.core` on CPython's event loop: sleeping, and the I/O queue that tasks wait in for a stream.
 
-There a task calls `queue_read(stream)` and yields. Here the call returns the future that the task then yields.
+There a task calls `queue_read(stream)`, which returns None, and yields. Here it returns a future to be awaited.
 """
 
 import asyncio
@@ -16,7 +16,6 @@ class _Readiness(asyncio.Future):
     def __init__(self, stream, flag):
         loop = asyncio.get_running_loop()
         super().__init__(loop=loop)
-        self._asyncio_future_blocking = True  # what a task that waits for a future yields
         self._remove = None
         if hasattr(stream, "poll_flags"):
             self._ask(stream, flag)

@@ -246,6 +246,61 @@ async def stalled_too_long():
         return [await how(ws.send(b"x" * 12000000)), await how(ws.send("more"))]
 
 
+async def stalled_whole_messages():
+    async def produce():
+        while True:
+            await ws.send("x" * 1000)
+
+    async with connect(RAW + "deaf", close_timeout_ms=200, send_timeout_ms=600) as ws:
+        tasks = [asyncio.create_task(how(produce())) for _ in range(2)]
+        async with connect(ECHO) as other:
+            for i in range(30):
+                await other.send(str(i))
+                await other.recv()
+                await core.sleep_ms(5)
+        found = [not tasks[0].done() and not tasks[1].done(), ws.client.connected]
+        tasks[0].cancel()  # nothing of its message is out: the other sends on
+        try:
+            await tasks[0]
+        except asyncio.CancelledError:
+            found.append("cancelled")
+        return found + [await tasks[1]]
+
+
+async def closes_at_once():
+    async def enter():
+        async with connect(RAW + "closes_at_once") as ws:
+            return await ws.recv()
+
+    async def wait():
+        ws = await connect(RAW + "closes_at_once")
+        return await ws.recv()
+
+    return [await how(enter()), await how(wait())]
+
+
+async def cancelled_while_opening():
+    async def enter():
+        async with connect(RAW + "mute"):
+            pass
+
+    async def wait():
+        await connect(RAW + "mute")
+
+    found = []
+    for opening in (enter(), wait()):
+        task = asyncio.create_task(opening)
+        await core.sleep_ms(len(found) * 20)  # at its first step, and later
+        task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError:
+            found.append("cancelled")
+    async with connect(ECHO) as ws:
+        await ws.send("still there?")
+        return found + [await ws.recv()]
+
+
 async def both_ways():
     message = bytes(range(250)) * 16000
     async with connect(RAW + "echo") as ws:
