@@ -31,7 +31,7 @@ def _text(line):
     try:
         return str(line, "utf8")
     except UnicodeError:
-        return "".join([chr(c) for c in line])
+        return "".join(map(chr, line))
 
 
 def reply(readline, accept, protocols, ws, header=False, match=None):
@@ -74,7 +74,7 @@ def reply(readline, accept, protocols, ws, header=False, match=None):
         line = line.strip(b"\r\n")
         if not code:
             value = line[9:12]
-            if len(value) < 3 or not value.isdigit() or value < b"100" or line[12:13] not in (b"", b" "):
+            if not value.isdigit() or int(value) < 100 or line[12:13] not in b" ":
                 break
             code = int(value)
             if code > 199:
@@ -91,9 +91,9 @@ def reply(readline, accept, protocols, ws, header=False, match=None):
             if upgrade and connection and accepted:
                 ws.protocol = chosen
                 return
-            ws.error = "missing header: " + (
-                "Sec-WebSocket-Accept" if upgrade and connection else "Upgrade, Connection"
-            )
+            ws.error = "missing header: Upgrade, Connection"
+            if upgrade and connection:
+                ws.error = "missing header: Sec-WebSocket-Accept"
             code = -7
             break
         else:
