@@ -80,7 +80,7 @@ _HANDLER = const(2)  # a handler runs: it may, too, but not wait
 _METHOD = const(3)  # a method is half-way: all others are refused, or noted
 _CRITICAL = const(4)  # poll() is, and an exception, Ctrl-C above all, ends the connection
 
-_SCRATCH = const(144)  # bytes of the scratch buffer
+_SCRATCH = const(144)  # bytes of the scratch buffer: a header, and the payload of any control frame
 _BUDGET = const(16384)  # bytes that one poll() reads before it looks at the clock
 _NEVER = const((1 << 29) - 1)  # ping_interval_ms, and the range of ticks_add
 _SLICE = const(500)  # ms of one wait: a callback may have given the connection another deadline meanwhile
@@ -772,16 +772,18 @@ class WebSocketClient:
         try:
             while self._connection is connection and self._state != _ENDING:
                 connection.ready = True
-                event = -1
                 if connection.task is not None:
-                    try:
-                        event = next(connection.task)
-                    except StopIteration:
+                    # not next(): the frame of this method would keep its StopIteration, amid the room for messages
+                    for event in connection.task:
+                        break
+                    else:
                         connection.task = None
                 if connection.task is None:
                     if connection.step:
                         connection.task = load(connection.step).step(self, connection, load)
                         continue
+                    gc.collect()  # the last step has gone: what stays goes below the room for messages
+                    connection.buffer = connection.out_buf = bytearray(_SCRATCH)
                     connection.task = receiver(connection.read, self._handlers, self._options[_MAX_MESSAGE])
                     self._enter(_OPEN)
                     handler = self._handlers.get("connection")

@@ -16,8 +16,6 @@ _MOST = const(16385)  # bytes of header lines in all are too many
 _LINE = const(512)  # bytes of a line that matters
 _PIECE = const(64)  # bytes that are asked for at once: the memory for them is taken before
 
-_SCRATCH = const(144)  # bytes of the scratch buffer: a header, and the payload of any control frame
-
 # Payload bytes of one write, multiples of what is masked at once: where the heap has plenty; one TCP segment
 # with the header; where segments are a little smaller (ESP32), and what one record of axTLS holds
 _PLENTY = const(3872)
@@ -165,6 +163,4 @@ def step(ws, connection, load):
     elif platform == "esp32":
         segment = _RECORD
     connection.maxsize = segment
-    gc.collect()
-    connection.buffer = connection.out_buf = bytearray(_SCRATCH)
     connection.got_ms = connection.sent_ms = connection.opened_ms = ticks_ms()
