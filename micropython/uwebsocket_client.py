@@ -122,7 +122,8 @@ def find():
             # Frozen modules cannot be seen, only tried.
             path[:] = (folder,)
             try:
-                __import__("uwebsocket_protocol")
+                import uwebsocket_protocol  # noqa: F401
+
                 break
             except ImportError:
                 continue
@@ -132,7 +133,7 @@ def find():
             folder = (os.getcwd().rstrip("/") + "/" + folder).rstrip("/")
         for end in (".py", ".mpy"):
             try:
-                os.stat(folder + "/uwebsocket_client" + end)
+                os.stat(folder + "/" + __name__ + end)
                 # Compiled code goes where there is little room: an ESP8266, or what stands in for one.
                 return folder, end == ".py" or platform == "esp32"
             except OSError:
@@ -160,6 +161,7 @@ def load(name, keep=keep):
     needed. Raises `OSError(EALREADY)` where the interrupted program is loading the same, `ImportError`, `MemoryError`.
     """
     global _loading, _board
+    board = name == "board"  # which stays in any case
     name = "uwebsocket_" + name
     before = _loading
     if name == before:
@@ -183,9 +185,11 @@ def load(name, keep=keep):
     try:
         _loading = name
         module = __import__(name)
-        gone = None if keep else name
-        if name == "uwebsocket_board":
+        if board:
             _board = module
+            gone = None
+        elif keep:
+            gone = None
         return module
     finally:
         # No jump, at which Ctrl-C could come, before all is as it was, and nothing that needs the heap.
@@ -567,6 +571,8 @@ class WebSocketClient:
             self.close_reason = ""
             self.protocol = self.http_status = self.errno = self.error = None
             self._connection = connection = Connection()
+            if hasattr(machine, "Timer"):  # a PC has none
+                connection.step = "board"
             if not _loading:  # else the next poll() begins
                 self._run()
             connection.ready = True  # the background looks at once, for nothing may come
@@ -715,7 +721,7 @@ class WebSocketClient:
 
     def _tell(self):
         # Tells "close" of the connection that ended first.
-        handler = self._handlers.get("close")
+        handler = self._handlers["close"]
         holder = self
         left = self._ended
         status = -101
@@ -786,7 +792,7 @@ class WebSocketClient:
                     connection.buffer = connection.out_buf = bytearray(_SCRATCH)
                     connection.task = receiver(connection.read, self._handlers, self._options[_MAX_MESSAGE])
                     self._enter(_OPEN)
-                    handler = self._handlers.get("connection")
+                    handler = self._handlers["connection"]
                     if handler:
                         self._owner = _HANDLER
                         handler(self)
@@ -841,7 +847,7 @@ class WebSocketClient:
             if event & _PART:
                 handler = next(connection.task)
             else:
-                handler = self._handlers.get("pong" if event == _PONG else "header" if event == _HEADER else "receive")
+                handler = self._handlers["pong" if event == _PONG else "header" if event == _HEADER else "receive"]
             if handler and self._state != _CLOSING:
                 # No jump, at which Ctrl-C could lose the message, from the change of the owner to the handler.
                 if event & _PART:
@@ -859,8 +865,6 @@ class WebSocketClient:
                 self._owner = _CRITICAL
 
 
-createClient = WebSocketClient  # NodeMCU's name
-
 if not keep and _folder != ".frozen":
     # The names in these modules stay when they go: take them in now, at the low end of the heap. And a module that is
     # missing is missed at once.
@@ -870,3 +874,5 @@ if not keep and _folder != ".frozen":
     load("reply")
     gc.collect()
 del keep
+
+createClient = WebSocketClient  # NodeMCU's name

@@ -55,7 +55,7 @@ def request(url, args, headers, key):
         lines[0] += b":%d" % port
     if authorization:
         lines.append(b"Authorization: " + authorization)
-    names = (":%s:" % ":".join(headers)).lower().encode()
+    names = b":%s:" % ":".join(headers).lower().encode()
     for line in lines:
         if b":" + line[: line.find(b":") + 1].lower() not in names:
             yield line
