@@ -60,7 +60,7 @@ _ENDING = const(5)  # what comes is thrown away until the server closes TCP
 _WAITING = const(6)  # for the time of the next attempt
 
 # Which states may follow each state, a bit for each
-_MAY_FOLLOW = bytes(
+_MAY_FOLLOW = const(
     (
         1 << _OPENING,  # closed
         1 << _OPEN | 1 << _CLOSED | 1 << _WAITING,  # opening

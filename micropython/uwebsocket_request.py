@@ -55,9 +55,9 @@ def request(url, args, headers, key):
         lines[0] += b":%d" % port
     if authorization:
         lines.append(b"Authorization: " + authorization)
-    names = b":%s:" % ":".join(headers).lower().encode()
+    names = b",%s," % ",".join(headers).lower().encode()
     for line in lines:
-        if b":" + line[: line.find(b":") + 1].lower() not in names:
+        if b",%s," % line[: line.find(b":")].lower() not in names:
             yield line
             yield end
     yield b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
