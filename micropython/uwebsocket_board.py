@@ -17,7 +17,7 @@ _BACKGROUND = const(13)  # index of the option, see KEYS in uwebsocket_config
 _HANDLER = const(2)  # an owner, as in uwebsocket_client
 
 _clients = ()  # those that run in the background and are not closed
-_timer = None  # the module uwebsocket_timer, once a client has wanted a period
+timer = None  # the module uwebsocket_timer, once a client has wanted a period
 _scheduled = False
 
 if sys.platform == "esp32":
@@ -37,7 +37,8 @@ else:
         return True
 
 
-def _others(ws):
+def _left(ws):
+    # who runs in the background without it
     return tuple([other for other in _clients if other is not ws])
 
 
@@ -47,20 +48,21 @@ def step(ws, connection, load):
     This comes before all that goes again, so that what stays lies at the low end of the heap. Raises `ValueError` for
     a timer that the board does not have; the attempt has then ended with -199.
     """
-    global _clients, _timer
+    global _clients, timer
     connection.step = "url"
-    clients = _others(ws)
+    clients = _left(ws)
     background = ws._options[_BACKGROUND]
     if background is not False:
-        if not (_timer or background is True and sys.platform == "esp8266"):
-            _timer = load("timer", True)
         clients += (ws,)
     _clients = clients
-    if _timer:
+    # of the ESP8266 only for a period that was given, see there
+    if not (timer or background is False or background is True and sys.platform == "esp8266"):
+        timer = load("timer", True)
+    if timer:
         try:
-            _timer.adjust(clients)
+            timer.update(clients, True)
         except ValueError:
-            _clients = _others(ws)
+            _clients = _left(ws)
             ws._owner = _HANDLER  # it is the program's, as what a handler raises
             ws._end(-199)
             raise
@@ -78,7 +80,7 @@ def register(ws, connection):
         connection.raw.setsockopt(usocket.SOL_SOCKET, 20, wake)
     except (AttributeError, OSError, TypeError, ValueError):
         pass
-    if not (_timer and _timer.timer):
+    if not (timer and timer.timer):
         connection.wait(connection.mask(), max(0, ticks_diff(ws._deadline, ticks_ms())))
 
 
@@ -106,5 +108,5 @@ def _serve(_):
         ended = ended or not alive
     if ended:
         _clients = tuple([ws for ws in _clients if ws._state or ws._ended or ws._unmade])
-    if _timer and (ended or _timer.lost()):
-        _timer.adjust(_clients)
+    if timer:
+        timer.update(_clients, ended)

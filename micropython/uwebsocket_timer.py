@@ -33,17 +33,17 @@ def _tick(one):
     wake()
 
 
-def lost():
-    """Return whether the timer does not tick although it should: the program may have used and stopped the same one."""
-    return timer is not None and ticks_diff(ticks_ms(), _ticked_ms) > max(_LOST_MS, 4 * _period)
-
-
-def adjust(clients):
+def update(clients, changed):
     """Start, stop or change the timer for the clients that there are.
 
-    Raises `ValueError` for one that the board does not have.
+    `changed`: whether they are others than before; else this is done only where the timer does not tick although it
+    should, for the program may have used and stopped the same one. Raises `ValueError` for a timer that the board does
+    not have.
     """
     global timer, _number, _period, _ticked_ms
+    lost = timer is not None and ticks_diff(ticks_ms(), _ticked_ms) > max(_LOST_MS, 4 * _period)
+    if not (changed or lost):
+        return
     period = 0
     number = None
     for ws in clients:
@@ -58,7 +58,7 @@ def adjust(clients):
         if not period or number not in (None, _number):
             timer.deinit()
             timer = None
-        elif period == _period and not lost():
+        elif period == _period and not lost:
             return
     _period = period
     if not period:

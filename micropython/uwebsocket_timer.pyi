@@ -1,7 +1,5 @@
-from machine import Timer
 from uwebsocket_client import WebSocketClient
 
-timer: Timer | None
+timer: object  # a machine.Timer
 
-def lost() -> bool: ...
-def adjust(clients: tuple[WebSocketClient, ...]) -> None: ...
+def update(clients: tuple[WebSocketClient, ...], changed: bool) -> None: ...
