@@ -420,12 +420,12 @@ class WebSocketClient:
                 connection = self._connection
                 wait = _SLICE if timeout_ms < 0 else ticks_diff(end, ticks_ms())
                 handled = wait <= 0  # the last round
-                if connection is None or not connection.ready:
+                if not connection or not connection.ready:
                     # Wait for what the connection needs now; meanwhile callbacks may use the client.
                     wait = max(min(wait, self._left(), _SLICE), 0)
                     flags = connection and connection.mask()
                     self._owner = _WAIT
-                    if connection is None:
+                    if not connection:
                         sleep_ms(wait)
                     else:
                         connection.wait(flags, wait)
@@ -433,7 +433,7 @@ class WebSocketClient:
                     if self._connection is not connection:
                         continue
                 self._owner = _CRITICAL
-                if connection is not None and connection.ready:
+                if connection and connection.ready:
                     connection.count = _BUDGET
                     if connection.waiting and self._state != _OPENING:
                         self._write(connection)
@@ -536,7 +536,7 @@ class WebSocketClient:
                 self._owner = _METHOD
                 if self._state == _WAITING:
                     self._enter(_CLOSED)
-                elif connection is not None:
+                elif connection:
                     connection.status = 0
                     if self._state == _OPENING:
                         self._end(0)
@@ -548,9 +548,9 @@ class WebSocketClient:
             finally:
                 self._owner = owner
         if owner:
-            if connection is not None and connection.poller is not None:
+            if connection and connection.poller:
                 connection.wait(connection.mask(), 0)  # for poll(), which goes on waiting
-        elif self._asked or self._ended or self._unmade or connection is not None and connection.ready:
+        elif self._asked or self._ended or self._unmade or connection and connection.ready:
             self._asked = False
             if _board:
                 _board.wake()
@@ -590,7 +590,7 @@ class WebSocketClient:
         opening = self._state == _OPENING
         state = _CLOSED
         deadline = 0
-        if connection is not None:
+        if connection:
             if connection.status is None:
                 connection.status = status
             status = connection.status
@@ -600,7 +600,7 @@ class WebSocketClient:
             state = _WAITING
             deadline = ticks_ms()
             least = self._options[_RECONNECT_MIN]
-            if connection is not None and (
+            if connection and (
                 # a connection that stood for the longest pause (below 0: for longer than ticks_diff can tell)
                 # begins the row of pauses anew
                 opening or 0 <= ticks_diff(deadline, connection.opened_ms) < self._options[_RECONNECT_MAX]
@@ -778,13 +778,13 @@ class WebSocketClient:
         try:
             while self._connection is connection and self._state != _ENDING:
                 connection.ready = True
-                if connection.task is not None:
+                if connection.task:
                     # not next(): the frame of this method would keep its StopIteration, amid the room for messages
                     for event in connection.task:
                         break
                     else:
                         connection.task = None
-                if connection.task is None:
+                if not connection.task:
                     if connection.step:
                         connection.task = load(connection.step).step(self, connection, load)
                         continue
