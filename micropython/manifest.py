@@ -18,9 +18,11 @@ for name in (
     "uwebsocket_connect.py",
     "uwebsocket_connection.py",
     "uwebsocket_errors.py",
+    "uwebsocket_link.py",
     "uwebsocket_protocol.py",
     "uwebsocket_reply.py",
     "uwebsocket_request.py",
+    "uwebsocket_timer.py",
     "uwebsocket_tls.py",
     "uwebsocket_url.py",
 ):

@@ -60,7 +60,7 @@ _ENDING = const(5)  # what comes is thrown away until the server closes TCP
 _WAITING = const(6)  # for the time of the next attempt
 
 # Which states may follow each state, a bit for each
-_MAY_FOLLOW = bytes(
+_MAY_FOLLOW = const(
     (
         1 << _OPENING,  # closed
         1 << _OPEN | 1 << _CLOSED | 1 << _WAITING,  # opening
@@ -80,7 +80,7 @@ _HANDLER = const(2)  # a handler runs: it may, too, but not wait
 _METHOD = const(3)  # a method is half-way: all others are refused, or noted
 _CRITICAL = const(4)  # poll() is, and an exception, Ctrl-C above all, ends the connection
 
-_SCRATCH = const(144)  # bytes of the scratch buffer
+_SCRATCH = const(144)  # bytes of the scratch buffer: a header, and the payload of any control frame
 _BUDGET = const(16384)  # bytes that one poll() reads before it looks at the clock
 _NEVER = const((1 << 29) - 1)  # ping_interval_ms, and the range of ticks_add
 _SLICE = const(500)  # ms of one wait: a callback may have given the connection another deadline meanwhile
@@ -122,7 +122,8 @@ def find():
             # Frozen modules cannot be seen, only tried.
             path[:] = (folder,)
             try:
-                __import__("uwebsocket_protocol")
+                import uwebsocket_protocol  # noqa: F401
+
                 break
             except ImportError:
                 continue
@@ -132,7 +133,7 @@ def find():
             folder = (os.getcwd().rstrip("/") + "/" + folder).rstrip("/")
         for end in (".py", ".mpy"):
             try:
-                os.stat(folder + "/uwebsocket_client" + end)
+                os.stat(folder + "/" + __name__ + end)
                 # Compiled code goes where there is little room: an ESP8266, or what stands in for one.
                 return folder, end == ".py" or platform == "esp32"
             except OSError:
@@ -160,6 +161,7 @@ def load(name, keep=keep):
     needed. Raises `OSError(EALREADY)` where the interrupted program is loading the same, `ImportError`, `MemoryError`.
     """
     global _loading, _board
+    board = name == "board"  # which stays in any case
     name = "uwebsocket_" + name
     before = _loading
     if name == before:
@@ -183,9 +185,11 @@ def load(name, keep=keep):
     try:
         _loading = name
         module = __import__(name)
-        gone = None if keep else name
-        if name == "uwebsocket_board":
+        if board:
             _board = module
+            gone = None
+        elif keep:
+            gone = None
         return module
     finally:
         # No jump, at which Ctrl-C could come, before all is as it was, and nothing that needs the heap.
@@ -416,12 +420,12 @@ class WebSocketClient:
                 connection = self._connection
                 wait = _SLICE if timeout_ms < 0 else ticks_diff(end, ticks_ms())
                 handled = wait <= 0  # the last round
-                if connection is None or not connection.ready:
+                if not connection or not connection.ready:
                     # Wait for what the connection needs now; meanwhile callbacks may use the client.
                     wait = max(min(wait, self._left(), _SLICE), 0)
                     flags = connection and connection.mask()
                     self._owner = _WAIT
-                    if connection is None:
+                    if not connection:
                         sleep_ms(wait)
                     else:
                         connection.wait(flags, wait)
@@ -429,7 +433,7 @@ class WebSocketClient:
                     if self._connection is not connection:
                         continue
                 self._owner = _CRITICAL
-                if connection is not None and connection.ready:
+                if connection and connection.ready:
                     connection.count = _BUDGET
                     if connection.waiting and self._state != _OPENING:
                         self._write(connection)
@@ -532,7 +536,7 @@ class WebSocketClient:
                 self._owner = _METHOD
                 if self._state == _WAITING:
                     self._enter(_CLOSED)
-                elif connection is not None:
+                elif connection:
                     connection.status = 0
                     if self._state == _OPENING:
                         self._end(0)
@@ -544,9 +548,9 @@ class WebSocketClient:
             finally:
                 self._owner = owner
         if owner:
-            if connection is not None and connection.poller is not None:
+            if connection and connection.poller:
                 connection.wait(connection.mask(), 0)  # for poll(), which goes on waiting
-        elif self._asked or self._ended or self._unmade or connection is not None and connection.ready:
+        elif self._asked or self._ended or self._unmade or connection and connection.ready:
             self._asked = False
             if _board:
                 _board.wake()
@@ -567,6 +571,8 @@ class WebSocketClient:
             self.close_reason = ""
             self.protocol = self.http_status = self.errno = self.error = None
             self._connection = connection = Connection()
+            if hasattr(machine, "Timer"):  # a PC has none
+                connection.step = "board"
             if not _loading:  # else the next poll() begins
                 self._run()
             connection.ready = True  # the background looks at once, for nothing may come
@@ -584,7 +590,7 @@ class WebSocketClient:
         opening = self._state == _OPENING
         state = _CLOSED
         deadline = 0
-        if connection is not None:
+        if connection:
             if connection.status is None:
                 connection.status = status
             status = connection.status
@@ -594,7 +600,7 @@ class WebSocketClient:
             state = _WAITING
             deadline = ticks_ms()
             least = self._options[_RECONNECT_MIN]
-            if connection is not None and (
+            if connection and (
                 # a connection that stood for the longest pause (below 0: for longer than ticks_diff can tell)
                 # begins the row of pauses anew
                 opening or 0 <= ticks_diff(deadline, connection.opened_ms) < self._options[_RECONNECT_MAX]
@@ -715,7 +721,7 @@ class WebSocketClient:
 
     def _tell(self):
         # Tells "close" of the connection that ended first.
-        handler = self._handlers.get("close")
+        handler = self._handlers["close"]
         holder = self
         left = self._ended
         status = -101
@@ -772,19 +778,21 @@ class WebSocketClient:
         try:
             while self._connection is connection and self._state != _ENDING:
                 connection.ready = True
-                event = -1
-                if connection.task is not None:
-                    try:
-                        event = next(connection.task)
-                    except StopIteration:
+                if connection.task:
+                    # not next(): the frame of this method would keep its StopIteration, amid the room for messages
+                    for event in connection.task:
+                        break
+                    else:
                         connection.task = None
-                if connection.task is None:
+                if not connection.task:
                     if connection.step:
                         connection.task = load(connection.step).step(self, connection, load)
                         continue
+                    gc.collect()  # the last step has gone: what stays goes below the room for messages
+                    connection.buffer = connection.out_buf = bytearray(_SCRATCH)
                     connection.task = receiver(connection.read, self._handlers, self._options[_MAX_MESSAGE])
                     self._enter(_OPEN)
-                    handler = self._handlers.get("connection")
+                    handler = self._handlers["connection"]
                     if handler:
                         self._owner = _HANDLER
                         handler(self)
@@ -839,7 +847,7 @@ class WebSocketClient:
             if event & _PART:
                 handler = next(connection.task)
             else:
-                handler = self._handlers.get("pong" if event == _PONG else "header" if event == _HEADER else "receive")
+                handler = self._handlers["pong" if event == _PONG else "header" if event == _HEADER else "receive"]
             if handler and self._state != _CLOSING:
                 # No jump, at which Ctrl-C could lose the message, from the change of the owner to the handler.
                 if event & _PART:
@@ -857,8 +865,6 @@ class WebSocketClient:
                 self._owner = _CRITICAL
 
 
-createClient = WebSocketClient  # NodeMCU's name
-
 if not keep and _folder != ".frozen":
     # The names in these modules stay when they go: take them in now, at the low end of the heap. And a module that is
     # missing is missed at once.
@@ -868,3 +874,5 @@ if not keep and _folder != ".frozen":
     load("reply")
     gc.collect()
 del keep
+
+createClient = WebSocketClient  # NodeMCU's name

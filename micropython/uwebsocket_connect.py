@@ -52,7 +52,7 @@ def step(ws, connection, load):
         yield connection.args
         return
     connection.doing = "time-out: DNS"
-    board = load("board", True) if hasattr(machine, "Timer") else None  # a PC has none
+    board = load("board") if hasattr(machine, "Timer") else None  # a PC has none
     found = _addresses(ws, board, connection.args[1], connection.args[2])
     if isinstance(found, int):
         yield found

@@ -189,13 +189,13 @@ class Connection:
     def release(self):
         """Close the socket. Needs no memory, and may be called again."""
         try:
-            if self.socket is not None:
+            if self.socket:
                 self.socket.close()
         except OSError:
             pass
         try:
             # mbedTLS has forgotten it where the handshake failed; to close a socket twice does nothing
-            if self.raw is not None:
+            if self.raw:
                 self.raw.close()
         except OSError:
             pass

@@ -159,7 +159,7 @@ def _close_status(data):
     # The status that the payload of a Close frame leads to, 0 for a good one (RFC 6455 7.4).
     n = len(data)
     if n:
-        n = 0 if n == 1 else data[0] << 8 | data[1]
+        n = n > 1 and data[0] << 8 | data[1]
         if not (1000 <= n < 1004 or 1006 < n < 1015 or 2999 < n < 5000):
             return -202
     return -207 if utf8(data, 2, len(data), 0) else 0
@@ -215,7 +215,7 @@ def receiver(read, handlers, maxsize):
             if first & _RSV or rest & _MASKED or code & 7 > 2 or code & _CONTROL and not (fin and rest < _LENGTH16):
                 yield -202
                 return
-            if code < _CONTROL and bool(code) == bool(opcode):
+            if code < _CONTROL and (not code) == (not opcode):
                 yield -15
                 return
             if rest >= _LENGTH16:

@@ -16,8 +16,6 @@ _MOST = const(16385)  # bytes of header lines in all are too many
 _LINE = const(512)  # bytes of a line that matters
 _PIECE = const(64)  # bytes that are asked for at once: the memory for them is taken before
 
-_SCRATCH = const(144)  # bytes of the scratch buffer: a header, and the payload of any control frame
-
 # Payload bytes of one write, multiples of what is masked at once: where the heap has plenty; one TCP segment
 # with the header; where segments are a little smaller (ESP32), and what one record of axTLS holds
 _PLENTY = const(3872)
@@ -31,7 +29,7 @@ def _text(line):
     try:
         return str(line, "utf8")
     except UnicodeError:
-        return "".join([chr(c) for c in line])
+        return "".join(map(chr, line))
 
 
 def reply(readline, accept, protocols, ws, header=False, match=None):
@@ -74,7 +72,7 @@ def reply(readline, accept, protocols, ws, header=False, match=None):
         line = line.strip(b"\r\n")
         if not code:
             value = line[9:12]
-            if len(value) < 3 or not value.isdigit() or value < b"100" or line[12:13] not in (b"", b" "):
+            if not value.isdigit() or int(value) < 100 or line[12:13] not in b" ":
                 break
             code = int(value)
             if code > 199:
@@ -91,9 +89,9 @@ def reply(readline, accept, protocols, ws, header=False, match=None):
             if upgrade and connection and accepted:
                 ws.protocol = chosen
                 return
-            ws.error = "missing header: " + (
-                "Sec-WebSocket-Accept" if upgrade and connection else "Upgrade, Connection"
-            )
+            ws.error = "missing header: Upgrade, Connection"
+            if upgrade and connection:
+                ws.error = "missing header: Sec-WebSocket-Accept"
             code = -7
             break
         else:
@@ -165,6 +163,4 @@ def step(ws, connection, load):
     elif platform == "esp32":
         segment = _RECORD
     connection.maxsize = segment
-    gc.collect()
-    connection.buffer = connection.out_buf = bytearray(_SCRATCH)
     connection.got_ms = connection.sent_ms = connection.opened_ms = ticks_ms()

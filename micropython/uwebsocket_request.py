@@ -5,7 +5,6 @@ Loaded when the server is reached, and let go again, see `uwebsocket_url`.
 """
 
 from binascii import b2a_base64
-from errno import ECONNRESET
 from hashlib import sha1
 from os import urandom
 
@@ -27,23 +26,14 @@ def memory(text):
         return memoryview(text.encode())
 
 
-def offers(headers, protocols):
-    """Return the subprotocols to offer, as a list of `str`: `protocols`, and those in `headers`, each once."""
-    found = list(protocols)
-    for name, value in headers.items():
-        if name.lower() == "sec-websocket-protocol":
-            found.extend([item.strip() for item in value.split(",")])
-    return [item for i, item in enumerate(found) if item and item not in found[:i]]
-
-
-def request(url, args, headers, protocols, key):
+def request(url, args, headers, key):
     """Make the upgrade request (RFC 6455 4.1); a generator of its pieces, `str` or bytes-like.
 
-    `url`: `str`; `args`: what `parse_url` returned for it; `headers`: dict of the user's, checked; `protocols`:
-    what `offers` returned; `key`: bytes, the value of Sec-WebSocket-Key.
+    `url`: `str`; `args`: what `parse_url` returned for it; `headers`: dict of the user's, checked, and of what is
+    offered; `key`: bytes, the value of Sec-WebSocket-Key.
     """
     tls, host, port, start, authorization = args
-    names = [name.lower().encode() for name in headers]
+    end = b"\r\n"
     yield b"GET "
     # path and query, percent-encoded
     url = memory(url)
@@ -59,65 +49,49 @@ def request(url, args, headers, protocols, key):
         i += 1
     yield url[start:i]
     yield b" HTTP/1.1\r\n"
-    if b"host" not in names:
-        yield b"Host: [%s]" % host if b":" in host else b"Host: " + host
-        if port != (443 if tls else 80):
-            yield b":%d" % port
-        yield b"\r\n"
     # the headers of every request, which the user's override
-    for line in (b"User-Agent: uwebsocket_client\r\n",):
-        if line[: line.find(b":")].lower() not in names:
+    lines = [(b"Host: [%s]" if b":" in host else b"Host: %s") % host, b"User-Agent: uwebsocket_client"]
+    if port != (443 if tls else 80):
+        lines[0] += b":%d" % port
+    if authorization:
+        lines.append(b"Authorization: " + authorization)
+    names = b",%s," % ",".join(headers).lower().encode()
+    for line in lines:
+        if b",%s," % line[: line.find(b":")].lower() not in names:
             yield line
+            yield end
     yield b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
     yield key
-    yield b"\r\n"
-    if authorization and b"authorization" not in names:
-        yield b"Authorization: "
-        yield authorization
-        yield b"\r\n"
+    yield end
     for name, value in headers.items():
-        if name.lower() != "sec-websocket-protocol":
-            yield name
-            yield b": "
-            yield value
-            yield b"\r\n"
-    if protocols:
-        separator = b"Sec-WebSocket-Protocol: "
-        for name in protocols:
-            yield separator
-            yield name
-            separator = b", "
-        yield b"\r\n"
-    yield b"\r\n"
-
-
-def _write(connection, buffer, n):
-    # Writes `n` bytes of `buffer`; a generator that yields 0 where there is no room.
-    start = 0
-    while start < n:
-        k = connection.socket.write(buffer, start, n - start)
-        if k == 0:
-            raise OSError(ECONNRESET, "")  # how axTLS tells it
-        if k:
-            start += k
-            if connection.heard is None:
-                connection.heard = True
-                connection.doing = "time-out: request"
-        else:
-            yield 0
+        yield name
+        yield b": "
+        yield value
+        yield end
+    yield end
 
 
 def step(ws, connection, load):
     """Send the upgrade request; a generator that yields 0 where there is no room for it.
 
     Leaves for the next phase what the server must give as Sec-WebSocket-Accept, as bytes, the subprotocols that
-    are offered, and the function that judges its Sec-WebSocket-Extensions, `None` without an offer. Raises `OSError`
-    of the network, `ValueError` of TLS.
+    are offered, each once, and the function that judges its Sec-WebSocket-Extensions, `None` without an offer. Raises
+    `OSError` of the network, `ValueError` of TLS.
     """
     if connection.heard is not None:
         connection.doing = "time-out: request"
-    headers = connection.headers
-    protocols = offers(headers, ws._options[_PROTOCOLS])
+    headers = dict(connection.headers)
+    offered = ",".join(ws._options[_PROTOCOLS])
+    for name in connection.headers:
+        if name.lower() == "sec-websocket-protocol":
+            offered += "," + headers.pop(name)
+    protocols = []
+    for name in offered.split(","):
+        name = name.strip()
+        if name and name not in protocols:
+            protocols.append(name)
+    if protocols:
+        headers["Sec-WebSocket-Protocol"] = ", ".join(protocols)
     match = None
     if ws._options[_COMPRESSION]:
         extension = load("deflate", True).step(ws, connection)
@@ -125,14 +99,14 @@ def step(ws, connection, load):
         headers = extension.offers(headers)
     key = b2a_base64(urandom(16))[:-1]
     size = 0
-    for piece in request(ws._url, connection.args, headers, protocols, key):
+    for piece in request(ws._url, connection.args, headers, key):
         size += len(memory(piece))
     try:
         buffer = bytearray(min(size, _SEGMENT))
     except MemoryError:
         buffer = bytearray(_LEAST)
     n = 0
-    for piece in request(ws._url, connection.args, headers, protocols, key):
+    for piece in request(ws._url, connection.args, headers, key):
         piece = memory(piece)
         i = 0
         while i < len(piece):
@@ -140,16 +114,27 @@ def step(ws, connection, load):
             buffer[n : n + k] = piece[i : i + k]
             n += k
             i += k
-            if n == len(buffer):
-                yield from _write(connection, buffer, n)
-                n = 0
-    yield from _write(connection, buffer, n)
+            size -= k
+            if size and n < len(buffer):
+                continue
+            connection.buffer = buffer
+            connection.start = 0
+            connection.end = n
+            while n:
+                try:
+                    if connection.flush(False):
+                        n = 0
+                finally:
+                    if connection.start and connection.heard is None:
+                        connection.heard = True
+                        connection.doing = "time-out: request"
+                if n:
+                    yield 0
     connection.headers = None
     key = b2a_base64(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())[:-1]
     connection.args = key, protocols, match
     connection.step = "reply"
     connection.doing = "time-out: reply"
-    connection.waiting = False
     if connection.pollable is not connection.raw:
         # While hands are shaken the SSLSocket knows which way it waits. Afterwards TCP itself is asked, which wakes at
         # once: what mbedTLS has decrypted is never left, for the client reads until there is nothing.

@@ -9,7 +9,6 @@ so they have few, and compare bytes, which are no names.
 from binascii import b2a_base64, unhexlify
 from os import urandom
 
-import machine
 from micropython import const
 
 # Indices of the options, see KEYS in uwebsocket_config
@@ -101,10 +100,10 @@ def parse_url(url):
 
 
 def step(ws, connection, load):
-    """Begin an attempt: in the background, with the user's headers and the parts of the URL.
+    """Begin an attempt, with the user's headers and the parts of the URL.
 
-    Raises what a `headers` function raises, and `ValueError` for one that returns other headers than `config()` takes,
-    or for a timer that the board does not have; the attempt has then ended with -199.
+    Raises what a `headers` function raises, and `ValueError` for one that returns other headers than `config()` takes;
+    the attempt has then ended with -199.
     """
     # At random between reconnect_min_ms and a limit that doubles with each attempt, up to reconnect_max_ms.
     least = ws._options[_RECONNECT_MIN]
@@ -115,8 +114,6 @@ def step(ws, connection, load):
     owner = ws._owner
     ws._owner = _HANDLER  # what is raised now is the program's, which may call the client as in a handler
     try:
-        if hasattr(machine, "Timer"):  # a PC has none
-            load("board", True).start(ws)
         connection.headers = headers = ws._options[_HEADERS] or {}
         if callable(headers):
             connection.headers = load("config").headers(headers())

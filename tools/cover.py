@@ -33,6 +33,8 @@ TESTS = {
     "uwebsocket_reply": ("reply", "client_connecting"),
     "uwebsocket_connect": ("client_connecting", "client_reconnecting"),
     "uwebsocket_errors": ("errors", "client_closing"),
+    "uwebsocket_link": ("board",),
+    "uwebsocket_timer": ("board",),
     "uwebsocket_tls": ("tls_scripted",),
     "uwebsocket_axtls": ("tls_scripted",),
 }

@@ -277,7 +277,9 @@ class ChipMeasure:
                     for turn in range(_RUNS):
                         session.fresh()
                         session.exec(f"URL = {self._url + f'/sink/{turn}'!r}")
-                        runs.append(map(int, session.exec(PROGRAM_ON_CHIP.read_text()).split()))
+                        # One part after the other: of a whole program the stack would hold old addresses all along.
+                        *_, figures = map(session.exec, PROGRAM_ON_CHIP.read_text().split("# then\n"))
+                        runs.append(map(int, figures.split()))
                     return tuple(map(statistics.median, zip(*runs, strict=True)))
             except (virtual_esp8266_client.ProgramError, virtual_esp8266.FatalException) as error:
                 raise measured.MeasureError(str(error).strip().splitlines()[-1]) from error
@@ -486,21 +488,23 @@ def _cells(row, figure, failure):
     return row.what, measured, row.text(row.limit), row.text(row.goal)
 
 
-# Rows that are over their limit since the client can be interrupted anywhere, with the figure that they had then. They
-# are shown as such, and fail when they grow; a row goes from here when it is within its limit again.
+# Rows that are over their limit since the client can be interrupted anywhere, or so near to it that the length of a
+# path decides, with what they may have. Over it they are shown as such, and fail when they grow more; a row goes from
+# here when it is well within its limit again.
 OVER = {
-    "heap kept after `import uwebsocket_client`": 12600,
-    "smallest heap for connect, 5 binary echoes of 100 B, close": int(19.5 * KIB),
-    "smallest heap for connect, 5 binary echoes of 1000 B, close": 21 * KIB,
-    "smallest heap for connect, 5 binary echoes of 4000 B, close": 27 * KIB,
-    "smallest heap for connect, 5 binary echoes of 16000 B, close": 51 * KIB,
-    'smallest heap for 1 MiB received by `"data"` and 1 MiB sent in fragments': 21 * KIB,
-    "ESP8266, `.mpy`: heap kept after the import": 12500,
+    "heap kept after `import uwebsocket_client`": 12300,
+    "heap kept after `import uwebsocket_asyncio` beside it": 2600,
+    "smallest heap for connect, 5 binary echoes of 100 B, close": 19 * KIB,
+    "smallest heap for connect, 5 binary echoes of 1000 B, close": int(20.25 * KIB),
+    "smallest heap for connect, 5 binary echoes of 4000 B, close": int(26.25 * KIB),
+    "smallest heap for connect, 5 binary echoes of 16000 B, close": int(50.25 * KIB),
+    'smallest heap for 1 MiB received by `"data"` and 1 MiB sent in fragments': 20 * KIB,
+    "ESP8266, `.mpy`: heap kept after the import": 12150,
     "ESP8266, ROMFS: heap kept after the import": 4600,
-    "ESP8266, `.mpy`: heap free with a connection open, at least": 20200,
-    "ESP8266, `.mpy`: smallest heap for 5 binary echoes of 100 B": 25 * KIB,
-    "ESP8266, `.mpy`: smallest heap for 5 binary echoes of 1000 B": 27 * KIB,
-    "ESP8266, `.mpy`: smallest heap for 5 binary echoes of 4000 B": int(32.5 * KIB),
+    "ESP8266, `.mpy`: heap free with a connection open, at least": 21200,
+    "ESP8266, `.mpy`: smallest heap for 5 binary echoes of 100 B": 24 * KIB,
+    "ESP8266, `.mpy`: smallest heap for 5 binary echoes of 1000 B": 25 * KIB,
+    "ESP8266, `.mpy`: smallest heap for 5 binary echoes of 4000 B": int(29.5 * KIB),
 }
 
 

@@ -317,6 +317,32 @@ def test_connect_without_memory_for_a_module_is_told_with_minus_101(firmware, na
 
 
 @each(BOARDS)
+@pytest.mark.parametrize("background", [True, False, 50], ids=["background", "poll", "period"])
+def test_board_loads_only_the_parts_that_it_needs(firmware, background):
+    esp32 = firmware[0] == "esp32"
+    with Session(firmware, QUIET | {"background": background}) as session:
+        for name in ("timer", "link"):
+            session.board.modules.pop("uwebsocket_" + name, None)
+        session.open()
+        assert ("uwebsocket_timer" in session.board.modules) == (background == 50 or background and esp32)
+        assert ("uwebsocket_link" in session.board.modules) == esp32
+
+
+@each(BOARDS)
+def test_connect_without_memory_for_the_timer_is_told_with_minus_101(firmware):
+    with Session(firmware, QUIET | {"background": 50}) as session:
+        without(session, "uwebsocket_timer")
+        session.ws.connect(URL)
+        assert not session.statuses
+        session.board.run_background(2000)
+        assert session.statuses == [-101]
+        assert not session.board.open_sockets() and not running(session) and not session.board.printed
+        session.ws.connect(URL)
+        session.board.run_background(2000)
+        assert session.ws.connected and session.statuses == [-101] and len(running(session)) == 1
+
+
+@each(BOARDS)
 @pytest.mark.parametrize("name", MODULES)
 def test_reconnect_goes_on_when_there_is_memory_again(firmware, name):
     with Session(firmware, WAITS | {"reconnect_min_ms": 300, "reconnect_max_ms": 300}) as session:

@@ -3,6 +3,7 @@
 import sys
 
 import uwebsocket_request
+from uwebsocket_connection import Connection
 from uwebsocket_reply import reply
 from uwebsocket_url import parse_url
 
@@ -19,19 +20,12 @@ _HEADER = 5  # the event that a header is
 
 
 class Wire:
-    """The client, its connection and its socket, as far as sending the request goes: takes `most` bytes at once."""
+    """The client and its socket, as far as sending the request goes: takes `most` bytes at once."""
 
-    pollable = raw = doing = None
-    heard = False
-    waiting = True
-
-    def __init__(self, url, target, headers, protocols, most):
-        self.socket = self
+    def __init__(self, url, protocols, most):
         self.sent = bytearray()
         self._url = url
         self._options = {_PROTOCOLS: protocols, _COMPRESSION: False}
-        self.args = target
-        self.headers = headers
         self._most = most
         self._full = False
 
@@ -52,18 +46,22 @@ def requested(url, headers, protocols, key, most=None):
     target = parse_url(url)
     if isinstance(target, int):
         return target
-    wire = Wire(url, target, headers, protocols, most)
+    wire = Wire(url, protocols, most)
+    connection = Connection()
+    connection.socket = connection.raw = connection.pollable = wire
+    connection.args = target
+    connection.headers = headers
     urandom = uwebsocket_request.urandom
     uwebsocket_request.urandom = lambda n: key
     try:
-        for said in uwebsocket_request.step(wire, wire, None):
+        for said in uwebsocket_request.step(wire, connection, None):
             if said:
                 return "yields", said
     finally:
         uwebsocket_request.urandom = urandom
-    if wire.waiting or wire.headers is not None or wire.step != "reply":
+    if connection.waiting or connection.headers is not None or connection.step != "reply":
         raise ValueError("the request is out, and the connection does not show it")
-    return wire.sent, wire.args[0], wire.args[1]
+    return wire.sent, connection.args[0], connection.args[1]
 
 
 def parsed(url):

@@ -1,7 +1,7 @@
 """Print the bytes of heap that the client keeps on a board, background on.
 
 By the import, by creating a client, by its first connection; and what is free while that one is open. It runs as if
-typed at the prompt, where URL is the server's.
+typed at the prompt, part after part ("then"), where URL is the server's.
 """
 
 import gc
@@ -36,16 +36,24 @@ def connect():
 ws = websocket = None
 start = imported = created = connected = 0
 
+# then
 start = free()
+# then
 load()
+# then
 imported = free()
+# then
 create()
+# then
 created = free()
+# then
 connect()
+# then
 connected = free()
+# then
 if not ws.connected:
     raise RuntimeError("not connected")
-print(start - imported, imported - created, created - connected, connected)
 ws.close()
 while ws.poll(1000):
     pass
+print(start - imported, imported - created, created - connected, connected)
