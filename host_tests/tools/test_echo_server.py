@@ -7,6 +7,7 @@ import ssl
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -91,11 +92,31 @@ def test_tls_after_a_client_that_resets_at_once_serves_the_next(tmp_path):
             assert client.recv(5) == "x"
 
 
-def test_told_after_a_close_has_its_code_and_reason(url):
-    with _connect(url) as client:
+def _slow(connection):
+    """Echo, and take a while to notice the end."""
+    try:
+        for message in connection:
+            connection.send(message)
+    finally:
+        time.sleep(0.3)
+
+
+@pytest.mark.parametrize("path", ["", "slow"], ids=["noted at once", "noted late"])
+def test_told_after_a_close_has_its_code_and_reason(monkeypatch, url, path):
+    monkeypatch.setitem(echo_server._PATHS, "/slow", _slow)
+    with _connect(url, path) as client:
         client.close(4001, "bye")
     with _connect(url, "told") as client:
         assert client.recv(5) == "4001 bye"
+
+
+def test_told_after_two_closes_has_the_later_one(monkeypatch, url):
+    monkeypatch.setitem(echo_server._PATHS, "/slow", _slow)
+    with _connect(url, "slow") as first, _connect(url) as second:
+        first.close(4001, "first")
+        second.close(4002, "second")
+    with _connect(url, "told") as client:
+        assert client.recv(5) == "4002 second"
 
 
 @pytest.mark.parametrize(("offered", "chosen"), [(None, None), (["superchat"], "superchat"), (["x", "chat"], "chat")])

@@ -16,11 +16,13 @@ Subprotocols: chat, superchat. Messages of up to 16 MiB, no compression.
 import argparse
 import contextlib
 import hashlib
+import itertools
 import logging
 import signal
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -74,7 +76,11 @@ def _ping(connection):
 
 
 def _told(connection):
-    connection.send(_last_close)
+    # Whoever has been answered is not yet noted: that is done by another thread.
+    late = time.monotonic() + _CLOSE_S
+    while any(one.protocol.close_rcvd for one in tuple(_served)) and time.monotonic() < late:
+        time.sleep(0.001)
+    connection.send(_last_close[1])
     _echo(connection)
 
 
@@ -87,19 +93,26 @@ _PATHS = {
     "/told": _told,
     **example_server.PATHS,
 }
-_last_close = ""
+_numbers = itertools.count()
+_served = set()  # the connections whose Close is not noted yet
+_last_close = -1, ""  # the number of its connection, and what came
 
 
 def _handle(connection):
     global _last_close
+    number = next(_numbers)
+    _served.add(connection)
     url = urlsplit(connection.request.path)
-    with contextlib.suppress(ConnectionClosed):
-        if url.path in _PATHS:
-            _PATHS[url.path](connection, **dict(parse_qsl(url.query)))
-        else:
-            _echo(connection)
-    if connection.protocol.close_rcvd:
-        _last_close = f"{connection.close_code} {connection.close_reason}"
+    try:
+        with contextlib.suppress(ConnectionClosed):
+            if url.path in _PATHS:
+                _PATHS[url.path](connection, **dict(parse_qsl(url.query)))
+            else:
+                _echo(connection)
+    finally:
+        if connection.protocol.close_rcvd:
+            _last_close = max(_last_close, (number, f"{connection.close_code} {connection.close_reason}"))
+        _served.discard(connection)
 
 
 def _select(connection, offered):

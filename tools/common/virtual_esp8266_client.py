@@ -27,7 +27,7 @@ _MPREMOTE = rigs.VENV / "bin" / "mpremote"
 _PIECE = 512  # bytes of a file in one command
 _TIMEOUT_S = 60
 _BUILD_S = 60
-_READ_S = 0.5
+_READ_S = 10  # a busy computer may let the chip wait
 _CTRL_C = b"\x03"
 _END = b"\x04"  # of what a program prints, and of its exception
 
