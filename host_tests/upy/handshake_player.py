@@ -150,9 +150,9 @@ def ways(stream):
         places = range(1, size, 1 + size // 4)
         step = 1 + size // 100
     elif size > _CUT_EVERYWHERE:
-        step = 1 + size // 100
+        step = 1 + size // (100 if sys.implementation.name == "cpython" else 20)  # fewer where it is slow
         places = list(range(1, size, step)) + [at for at in _CUTS if at < size] + list(range(size - 20, size))
-        step = 1 + step // 10
+        step = 1 + size // 1000
     else:
         step = 1
         places = range(1, size)
