@@ -2,12 +2,13 @@
 
 import errno
 import socket
+import ssl
 
 import pytest
 from websockets.exceptions import ConnectionClosedError, InvalidHandshake, InvalidStatus
 from websockets.sync.client import connect
 
-from servers import steps, wire
+from servers import steps, tls, wire
 from servers.raw import RawServer
 from servers.scenarios import SCENARIOS, SCRIPTS
 
@@ -228,3 +229,14 @@ def test_scenario_within_the_rules_brings_websockets_the_same_messages(scripted,
         expected
     )
     assert scripted.record(name).close_code == SCENARIOS[name].sent
+
+
+def test_close_notify_to_a_client_that_has_gone_is_no_trouble():
+    script = [steps.Reply(), steps.Pause(300), tls.CloseNotify(), steps.Fin()]
+    with tls.Authority() as authority, tls.TlsServer({"x": script}, authority.context()) as server:
+        trust = ssl.create_default_context(cafile=authority.file("ca.pem"))
+        with trust.wrap_socket(socket.create_connection((tls.ADDRESS, server.port)), server_hostname=tls.HOST) as sock:
+            sock.sendall(_REQUEST.format("x").encode())
+            assert sock.recv(1) == b"H"
+            socket.socket.shutdown(sock, socket.SHUT_WR)
+            assert server.record("x").trouble is None

@@ -134,9 +134,9 @@ class TlsConnection(raw.Connection):
             self._ended(error)
 
     def close_notify(self):
-        """Say that nothing more will come; what the client sends is read on."""
+        """Say that nothing more will come; what the client sends is read on. It may have gone meanwhile, or before."""
         self._sock.settimeout(0)
-        with contextlib.suppress(ssl.SSLWantReadError):
+        with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLEOFError, ConnectionError):
             self._sock.unwrap()
 
     def send_under(self, data):
