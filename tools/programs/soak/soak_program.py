@@ -18,7 +18,7 @@ import uwebsocket_client as websocket
 # while it sends may take no more than the 16 buffers of its lwIP, else it hears no acknowledgements.
 _OUTSTANDING, _LARGE = (2, 7) if sys.platform == "esp8266" else (3, 40)
 _LEAK = micropython.const(64)  # bytes that are kept, so many times in a run, where the program is told to leak
-_LEAKS = micropython.const(20)
+_LEAKS = micropython.const(12)
 _PAUSE_S = 0.02  # before a connect() by hand
 _CHIP_SOCKETS = micropython.const(5)  # of TCP, as many as the virtual ESP8266 has
 _CHIP_CLOSES_S = micropython.const(12)  # lwIP keeps a closed socket until the peer has closed too, or for 10 s
