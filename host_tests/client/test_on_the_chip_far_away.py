@@ -24,6 +24,7 @@ _HTTP_OK = b"HTTP/1.1 101"
 NETWORKS = {"10-ms": (10, 0), "150-ms": (150, 0), "150-ms-lossy": (150, 30)}
 # Size of a message's payload -> how often its frame may wait
 WAITS = {1: 0, 128: 0, 129: 0, 1000: 0, 1452: 0, 1453: 1, 2000: 1, 2900: 1, 4000: 1}
+ROUNDS = 3  # each size, and the least counts: what comes in while a busy computer stops the chip looks like a wait
 
 CLIENT = """
 import uwebsocket_client as websocket
@@ -141,11 +142,12 @@ def test_frame_of_a_segment_never_waits_and_a_larger_one_at_most_once(flash, url
     with running("romfs", flash, delay_ms=delay_ms, pcap=pcap) as session:
         session.fresh()
         session.exec(f"{CLIENT}ws.connect({url!r})\nuntil('connection')")
-        for size in WAITS:
-            session.exec(f"ws.send(bytes({size}))\nuntil({size})")
+        for size in [*WAITS] * ROUNDS:
+            session.exec(f"ws.send(bytes({size}))\nuntil({size})\ntold.remove({size})")
         session.exec("ws.close()\nuntil(0)")
     port = int(url.rstrip("/").rpartition(":")[2])
-    waits = frames_on_the_wire(segments(pcap, port), [wire_size(size) for size in WAITS])
+    waits = frames_on_the_wire(segments(pcap, port), [wire_size(size) for size in WAITS] * ROUNDS)
+    least = [min(waits[place :: len(WAITS)]) for place in range(len(WAITS))]
     assert wire_size(1452) == SEGMENT
-    assert [size for size, most, waited in zip(WAITS, WAITS.values(), waits, strict=True) if waited > most] == []
+    assert [size for size, most, waited in zip(WAITS, WAITS.values(), least, strict=True) if waited > most] == []
     assert any(waits), "a frame of several segments waits, or the recording says nothing"
