@@ -116,7 +116,7 @@ clean:  ## remove what was built; .venv and .rigs stay
 # Steps of `make test`.
 
 duration:
-	@echo "make test: 15 to 30 minutes on two cores, and two more on the first run, which installs what is missing"
+	@echo "make test: some 30 minutes on two slow cores, and two more on the first run, which installs what is missing"
 
 test-packages: setup
 	@$(PYTHON3) tools/setup.py test-packages

@@ -55,7 +55,7 @@ def step(ws, connection, load):
     if background is not False:
         clients += (ws,)
     _clients = clients
-    # of the ESP8266 only for a period that was given, see there
+    # on an ESP8266 only for a period that was given: uwebsocket_timer says why
     if not (timer or background is False or background is True and sys.platform == "esp8266"):
         timer = load("timer", True)
     if timer:

@@ -1,5 +1,7 @@
 """tools/demo.py: the whole demo on real MicroPython, and what it says when something does not happen."""
 
+import os
+
 import pytest
 
 import demo
@@ -25,6 +27,23 @@ def _assert_in_order(events, output):
     for event in events:
         position = output.find(event, position)
         assert position >= 0, f"{event} is not in its place:\n{output}"
+
+
+@pytest.mark.parametrize("rig", rigs.HEAPS)
+def test_demos_at_once_have_each_its_own_modules(rig, monkeypatch):
+    folders = []
+
+    def shown(command, seconds, cwd, **_):
+        folders.append(cwd)
+        before = sorted(os.listdir(cwd))
+        if len(folders) == 1:
+            demo.play_here(rig, [])
+        assert sorted(os.listdir(cwd)) == before and "uwebsocket_client.mpy" in before
+        return 0, ""
+
+    monkeypatch.setattr(demo, "_shown", shown)
+    demo.play_here(rig, [])
+    assert len(set(folders)) == 2
 
 
 @pytest.mark.parametrize("rig", rigs.HEAPS)
