@@ -2,7 +2,7 @@ from collections.abc import Callable
 from typing import Any
 
 from uwebsocket_client import WebSocketClient
-from uwebsocket_connection import Connection
+from uwebsocket_protocol import Connection
 
 class AxTLS:
     def __init__(self, ws: WebSocketClient, connection: Connection, wrap: Callable[[Any], Any]) -> None: ...

@@ -2,7 +2,7 @@
 """What only a board has: a scheduler, a socket that calls back, Wi-Fi; with `uwebsocket_timer`, a timer.
 
 Imported by the first `connect()` where `machine` has a `Timer`, and kept. The timer and the socket callback
-are hints, both may be lost: each only schedules a `serve()` of all clients that run in the
+are hints, both may be lost: each only schedules a `_serve()` of all clients that run in the
 background, and one that comes while a client is busy does nothing.
 """
 
@@ -101,7 +101,7 @@ def _serve(_):
     ended = False
     for ws in _clients:
         try:
-            alive = ws.serve()
+            alive = ws._serve()
         except BaseException as error:
             sys.print_exception(error)
             alive = True

@@ -2,7 +2,7 @@ from collections.abc import Callable
 from types import ModuleType
 
 from uwebsocket_client import WebSocketClient
-from uwebsocket_connection import Connection
+from uwebsocket_protocol import Connection
 
 timer: ModuleType | None
 

@@ -22,11 +22,10 @@ from utime import sleep_ms, ticks_add, ticks_diff, ticks_ms
 # What the import has left so far is not to lie between the parts that stay.
 gc.collect()
 
-TEXT = 1
-BINARY = 2
-
 # Opcodes (RFC 6455 5.2) and the bit that ends a message
 _CONTINUATION = const(0)
+_TEXT = const(1)
+_BINARY = const(2)
 _CLOSE = const(8)
 _PING = const(9)
 _PONG = const(10)
@@ -37,6 +36,9 @@ _OPCODE = const(0x0F)
 _PART = const(0x10)
 _LAST = const(0x30)
 _HEADER = const(5)
+
+TEXT = _TEXT
+BINARY = _BINARY
 
 # Indices of the options, see KEYS in uwebsocket_config
 _CONNECT_TIMEOUT = const(2)
@@ -107,7 +109,8 @@ _statuses = {
 _NETWORK = (OSError, EOFError, ValueError)  # what the network stack raises; made once, for to make it takes heap
 
 _loading = None  # the module that is being loaded; meanwhile no client is polled
-_board = None  # the module that serves clients in the background, once it is loaded
+# The module that serves clients in the background, once it is loaded. A PC has none.
+_board = None if hasattr(machine, "Timer") else False
 
 
 def find():
@@ -131,7 +134,7 @@ def find():
                 path[:] = before
         if folder[:1] != "/":
             folder = (os.getcwd().rstrip("/") + "/" + folder).rstrip("/")
-        for end in (".py", ".mpy"):
+        for end in [".py", ".mpy"]:  # not a tuple: it would be a constant, and stay
             try:
                 os.stat(folder + "/" + __name__ + end)
                 # Compiled code goes where there is little room: an ESP8266, or what stands in for one.
@@ -147,11 +150,10 @@ _folder, keep = find()
 search = path[:]
 path[:] = (_folder,)
 try:
-    from uwebsocket_connection import Connection
-    from uwebsocket_protocol import receiver, utf8
+    from uwebsocket_protocol import Connection, receiver, utf8
 finally:
     path[:] = search
-del find, search
+del find, machine, search
 
 
 def load(name, keep=keep):
@@ -162,22 +164,23 @@ def load(name, keep=keep):
     """
     global _loading, _board
     board = name == "board"  # which stays in any case
-    name = "uwebsocket_" + name
+    name = __name__[:11] + name
     before = _loading
     if name == before:
         raise OSError(errno.EALREADY, name)
-    if modules.get(name) is not None:
-        return modules[name]
+    module = modules.get(name)
+    if module:
+        return module
     if _folder != ".frozen":
         # what is not there would be searched elsewhere
-        for end in (".mpy", ".py"):
+        for end in [".mpy", ".py"]:
             try:
                 os.stat(_folder + "/" + name + end)
                 break
             except OSError:
                 pass
         else:
-            raise ImportError("no module named " + name)
+            raise ImportError(name + ".mpy")
     # After a collection the module goes to the low end of the heap, where its names stay, not amid the free room.
     gc.collect()
     gone = name  # a module that is half loaded must not stay
@@ -255,9 +258,9 @@ class WebSocketClient:
         (client, status). Raises `ValueError` for another event, `TypeError` for a handler that cannot be called.
         """
         if event not in list(self._handlers):
-            load("errors").throw("event", event)
+            load("error").throw("event", event)
         if handler is not None and not callable(handler):
-            load("errors").throw("handler")
+            load("error").throw("handler")
         self._handlers[event] = handler
 
     def config(self, params):
@@ -277,11 +280,11 @@ class WebSocketClient:
         for a URL that is no `str`.
         """
         if not isinstance(url, str):
-            load("errors").throw("url")
+            load("error").throw("url")
         owner = self._owner
         try:
             self._owner = _METHOD
-            if owner >= _METHOD or self._state not in (_CLOSED, _WAITING):
+            if owner >= _METHOD or self._connection:
                 raise OSError(errno.EALREADY, "connect")
             self._url = url
             self._options = self._config
@@ -309,9 +312,9 @@ class WebSocketClient:
             self._owner = _METHOD
             if owner >= _METHOD:
                 raise OSError(errno.EALREADY, "send")
-            kind = BINARY
+            kind = _BINARY
             if isinstance(message, str):
-                kind = TEXT
+                kind = _TEXT
                 try:
                     view = memoryview(message)
                 except TypeError:  # a str without the buffer protocol
@@ -319,7 +322,7 @@ class WebSocketClient:
             else:
                 view = memoryview(message)
                 if not isinstance(message, (bytes, bytearray)) and len(bytes(view[:1])) > 1:
-                    view = load("errors").memory(message)  # items of more than a byte
+                    view = load("error").memory(message)  # items of more than a byte
             n = len(view)
             if opcode is None:
                 opcode = kind
@@ -327,7 +330,7 @@ class WebSocketClient:
             opened = self._state == _OPEN
             text = connection.text if opened else None
             wrong = None
-            if opcode not in (_CONTINUATION, TEXT, BINARY, _PING, _PONG):
+            if opcode not in (_CONTINUATION, _TEXT, _BINARY, _PING, _PONG):
                 wrong = "opcode"
             elif opcode > _CLOSE:
                 if n > 125 or not fin:
@@ -337,16 +340,16 @@ class WebSocketClient:
                     wrong = "fin"
                 else:
                     if opcode:
-                        text = 0 if opcode == TEXT else -1
+                        text = 0 if opcode == _TEXT else -1
                     # a str is UTF-8 already, but on MicroPython it may hold surrogates
-                    if text > 0 or text == 0 and (kind == BINARY or len(message) != n):
+                    if text > 0 or text == 0 and (kind == _BINARY or len(message) != n):
                         text = utf8(view, 0, n, text)
                         if text < 0 or fin and text:
                             wrong = "text"
                     if fin:
                         text = None
             if wrong:
-                load("errors").throw(wrong, opcode)
+                load("error").throw(wrong, opcode)
             if not opened:
                 raise OSError(errno.ENOTCONN, "send")
 
@@ -389,12 +392,12 @@ class WebSocketClient:
         """
         if self._owner == _HANDLER and timeout_ms:
             raise RuntimeError("poll: a handler cannot wait")
-        alive = self.serve(timeout_ms)
+        alive = self._serve(timeout_ms)
         if not (self._owner or _loading):  # else it has done nothing
             self._news = False
         return alive
 
-    def serve(self, timeout_ms=0):
+    def _serve(self, timeout_ms=0):
         """Poll for the background: what is handled ends the next `poll()` at once. Returns what `poll()` returns."""
         owner = self._owner
         if owner or _loading:
@@ -468,12 +471,11 @@ class WebSocketClient:
         most so long, below 0 for ever.
         """
         connection = self._connection
-        left = self._left()
+        left = max(self._left(), 0)
         if self._ended or self._unmade or self._news or self._noted or connection and connection.ready:
             left = 0
         elif self._state == _CLOSED:
-            return None, 0, -1
-        left = max(left, 0)
+            left = -1
         if connection is None or connection.poller is None:
             return None, 0, left
         return connection.pollable, connection.mask(), left
@@ -486,7 +488,7 @@ class WebSocketClient:
         """
         payload = 1000
         if code != 1000 or reason != "":
-            payload = load("errors").close(code, reason)
+            payload = load("error").close(code, reason)
         self._noted = payload
         self._settle()
 
@@ -495,10 +497,9 @@ class WebSocketClient:
 
     def __exit__(self, *error):
         self.close()
-        if self._owner:
-            raise RuntimeError("with: a handler cannot wait")
         end = ticks_add(ticks_ms(), self._options[_CLOSE_TIMEOUT])
-        while self.poll(100) and ticks_diff(end, ticks_ms()) > 0:
+        # where the client is busy, the method that was interrupted closes
+        while self.poll(100) and not self._owner and ticks_diff(end, ticks_ms()) > 0:
             pass
 
     # ---- states
@@ -554,9 +555,9 @@ class WebSocketClient:
             self._asked = False
             if _board:
                 _board.wake()
-            elif self._options[_BACKGROUND] is not False and hasattr(machine, "Timer"):
+            elif _board is None and self._options[_BACKGROUND] is not False:
                 try:
-                    schedule(WebSocketClient.serve, self)
+                    schedule(WebSocketClient._serve, self)
                 except RuntimeError:  # the queue is full
                     pass
 
@@ -571,7 +572,7 @@ class WebSocketClient:
             self.close_reason = ""
             self.protocol = self.http_status = self.errno = self.error = None
             self._connection = connection = Connection()
-            if hasattr(machine, "Timer"):  # a PC has none
+            if _board is not False:
                 connection.step = "board"
             if not _loading:  # else the next poll() begins
                 self._run()
@@ -664,7 +665,7 @@ class WebSocketClient:
     def _fail(self, status):
         # What the server sent, or a lack of memory, ends the connection: Close frames are exchanged (RFC 6455 7.4.1).
         connection = self._connection
-        if self._state not in (_OPEN, _CLOSING):
+        if self._state != _OPEN and self._state != _CLOSING:
             self._end(status)
             return
         if connection.status is None:
@@ -835,7 +836,7 @@ class WebSocketClient:
             if self._state != _CLOSING:
                 connection.status = -6
             self.close_code = content[0] << 8 | content[1] if content else 1005
-            self.close_reason = str(content[2:], "utf8")
+            self.close_reason = str(content[2:], "utf-8")
             if self._state == _OPEN:
                 connection.close = content[:2]
             self._fail(-6)
@@ -858,7 +859,7 @@ class WebSocketClient:
                     handler(self, content)
                 elif event == _HEADER:
                     self._owner = _HANDLER
-                    handler(self, content[0], content[1])
+                    handler(self, *content)
                 else:
                     self._owner = _HANDLER
                     handler(self, content, event)

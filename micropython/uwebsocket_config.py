@@ -35,7 +35,7 @@ def _token(key, text):
         raise ValueError("config: {} must be made of letters, digits, - and the like: {!r}".format(key, text))
 
 
-def headers(values):
+def header_fields(values):
     """Return `values`, a dict of the user's request headers, if they may go into a request.
 
     Names and values are `str`. Raises `ValueError` for a name of the client's own (`Upgrade`,
@@ -95,7 +95,7 @@ def _check(key, value, load):
     if key == "headers":
         if callable(value):
             return value
-        return dict(headers(value))
+        return dict(header_fields(value))
     if key == "protocols":
         if not isinstance(value, (tuple, list)):
             raise ValueError("config: protocols must be a tuple or list of str")

@@ -39,6 +39,35 @@ def _addresses(ws, board, host, port):
     return -5
 
 
+def _begin(ws, connection, info, board):
+    # Begins to connect to an address as getaddrinfo() tells it.
+    connection.socket = connection.raw = sock = usocket.socket(info[0], info[1])
+    sock.setblocking(False)
+    if platform != "esp8266":
+        # There a server that resets at the right moment would crash the board (in all versions that have the
+        # option, 1.23 and later): lwIP waits in C for room in its send queue, which 8 small segments fill, and
+        # goes on without a connection. With Nagle's algorithm the queue never fills, and a frame of one
+        # segment waits for nothing.
+        try:
+            # IPPROTO_TCP and TCP_NODELAY, which not every port names. Before connect(), for after a reset it
+            # would raise.
+            sock.setsockopt(6, 1, 1)
+        except OSError:
+            pass
+    try:
+        sock.connect(info[4])
+    except OSError as error:
+        if error.errno != errno.EINPROGRESS:
+            raise
+    connection.poller = poller = uselect.poll()
+    connection.pollable = sock
+    connection.flags = connection.mask()
+    poller.register(sock, connection.flags)  # with HUP, for the ESP32 to show a failure
+    poller.ipoll(0)  # makes the tuple that it gives each time, before there is something to wait for
+    if board:
+        board.register(ws, connection)
+
+
 def step(ws, connection, load):
     """Connect to the host of the URL by TCP; a generator.
 
@@ -66,31 +95,7 @@ def step(ws, connection, load):
         at = (first + len(found) - left) % len(found)
         ws._deadline = ticks_add(ticks_ms(), max(ticks_diff(limit, ticks_ms()), 0) // left)
         try:
-            connection.socket = connection.raw = sock = usocket.socket(found[at][0], found[at][1])
-            sock.setblocking(False)
-            if platform != "esp8266":
-                # There a server that resets at the right moment would crash the board (in all versions that have the
-                # option, 1.23 and later): lwIP waits in C for room in its send queue, which 8 small segments fill, and
-                # goes on without a connection. With Nagle's algorithm the queue never fills, and a frame of one
-                # segment waits for nothing.
-                try:
-                    # IPPROTO_TCP and TCP_NODELAY, which not every port names. Before connect(), for after a reset it
-                    # would raise.
-                    sock.setsockopt(6, 1, 1)
-                except OSError:
-                    pass
-            try:
-                sock.connect(found[at][4])
-            except OSError as error:
-                if error.errno != errno.EINPROGRESS:
-                    raise
-            connection.poller = poller = uselect.poll()
-            connection.pollable = sock
-            connection.flags = connection.mask()
-            poller.register(sock, connection.flags)  # with HUP, for the ESP32 to show a failure
-            poller.ipoll(0)  # makes the tuple that it gives each time, before there is something to wait for
-            if board:
-                board.register(ws, connection)
+            _begin(ws, connection, found[at], board)
             yield 0
             flags = 0
             while not flags:

@@ -2,7 +2,7 @@ from collections.abc import Callable, Generator
 from types import ModuleType
 
 from uwebsocket_client import WebSocketClient
-from uwebsocket_connection import Connection
+from uwebsocket_protocol import Connection
 
 def step(
     ws: WebSocketClient, connection: Connection, load: Callable[..., ModuleType]

@@ -103,15 +103,15 @@ class Deflate:
         # Sending
         self.view = None  # a compressed message
 
-    def offers(self, headers):
-        """Return `headers`, a dict of the user's, with the offer in it (RFC 7692 7.1).
+    def offers(self, fields):
+        """Return `fields`, a dict of the user's, with the offer in it (RFC 7692 7.1).
 
         That is: without context takeover, or, if the server insists on it, with a smaller window.
         """
         text = "permessage-deflate; server_no_context_takeover" + self._limits(self.bits)
-        headers = dict(headers)
-        headers["Sec-WebSocket-Extensions"] = text + ", permessage-deflate" + self._limits(self._least())
-        return headers
+        fields = dict(fields)
+        fields["Sec-WebSocket-Extensions"] = text + ", permessage-deflate" + self._limits(self._least())
+        return fields
 
     def _least(self):
         return max(self.bits - 2, _LEAST_BITS)

@@ -12,6 +12,12 @@ from utime import ticks_ms
 
 _HEADER = const(5)  # the event that a header is, as in uwebsocket_client
 
+# What has been seen of a reply, each once: whether, and the subprotocol that was chosen
+_UPGRADE = const(0)
+_CONNECTION = const(1)
+_ACCEPT = const(2)
+_PROTOCOL = const(3)
+
 _MOST = const(16385)  # bytes of header lines in all are too many
 _LINE = const(512)  # bytes of a line that matters
 _PIECE = const(64)  # bytes that are asked for at once: the memory for them is taken before
@@ -27,16 +33,45 @@ _PLENTY_FREE = const(49152)
 def _text(line):
     # A line as a str; what is not UTF-8 byte by byte, as Latin-1.
     try:
-        return str(line, "utf8")
+        return str(line, "utf-8")
     except UnicodeError:
         return "".join(map(chr, line))
 
 
-def reply(readline, accept, protocols, ws, header=False, match=None):
+def _good(name, value, long, seen, accept, offered, match):
+    # Whether a header of the reply is as RFC 6455 4.1 wants it; notes it in `seen`. `long`: whether a part of it is not
+    # kept.
+    # Which of these it is, by its place. No name, one with white space, a folded line: malformed.
+    i = b" upgrade sec-websocket-accept connection sec-websocket-protocol sec-websocket-extensions ".find(
+        b" %s " % name
+    )
+    if not name or len(name.split()) > 1 or name.strip() != name or i >= 0 and long:
+        return False
+    if i == 0:
+        seen[_UPGRADE] = value.lower() == b"websocket"
+        return seen[_UPGRADE]
+    if i == 8:
+        good = not seen[_ACCEPT] and value == accept
+        seen[_ACCEPT] = True
+        return good
+    if i == 29:
+        for i in value.lower().split(b","):
+            if i.strip() == b"upgrade":
+                seen[_CONNECTION] = True
+    elif i == 40:
+        good = seen[_PROTOCOL] is None and _text(value) in offered
+        seen[_PROTOCOL] = _text(value)
+        return good
+    elif i > 0:
+        return match(value) if match and value else not value
+    return True
+
+
+def reply(readline, accept, offered, ws, header=False, match=None):
     """Read and check the server's reply (RFC 6455 4.1, 4.2.2); a generator.
 
     `readline(n)` returns at most `n` bytes of the next line, with its end; less, or `None`, when
-    no more has come. `accept`: bytes; `protocols`: a list of the `str` that were offered. `ws`: an object that is
+    no more has come. `accept`: bytes; `offered`: a list of the `str` that were offered. `ws`: an object that is
     given the attributes `http_status` (of a refusal), `error` and `protocol` (the server's choice). `header`: whether
     headers are yielded. `match`: where an extension was offered, the function that is given what the server has
     chosen, as bytes, and returns whether it may.
@@ -47,8 +82,7 @@ def reply(readline, accept, protocols, ws, header=False, match=None):
     """
     room = _MOST
     code = 0  # of the reply, once its first line is read
-    upgrade = connection = accepted = False
-    chosen = None
+    seen = [False, False, False, None]
     line = b""
     while True:
         value = readline(min(room, _PIECE))
@@ -86,11 +120,11 @@ def reply(readline, accept, protocols, ws, header=False, match=None):
                     break
                 code = 0  # an interim reply: another one follows
                 continue
-            if upgrade and connection and accepted:
-                ws.protocol = chosen
+            if all(seen[:3]):
+                ws.protocol = seen[_PROTOCOL]
                 return
             ws.error = "missing header: Upgrade, Connection"
-            if upgrade and connection:
+            if all(seen[:2]):
                 ws.error = "missing header: Sec-WebSocket-Accept"
             code = -7
             break
@@ -98,28 +132,7 @@ def reply(readline, accept, protocols, ws, header=False, match=None):
             i = line.find(b":")
             name = line[: max(i, 0)].lower()
             value = line[i + 1 :].strip()
-            good = True
-            if code == 101:
-                # which of these, by its place; no name, one with white space, a folded line: malformed
-                i = b" upgrade sec-websocket-accept connection sec-websocket-protocol sec-websocket-extensions ".find(
-                    b" %s " % name
-                )
-                if not name or len(name.split()) > 1 or name.strip() != name or i >= 0 and place > _LINE:
-                    good = False
-                elif i == 0:
-                    good = upgrade = value.lower() == b"websocket"
-                elif i == 8:
-                    good = not accepted and value == accept
-                    accepted = True
-                elif i == 29:
-                    for i in value.lower().split(b","):
-                        connection = connection or i.strip() == b"upgrade"
-                elif i == 40:
-                    good = chosen is None and _text(value) in protocols
-                    chosen = _text(value)
-                elif i > 0:
-                    good = match(value) if match and value else not value
-            if not good:
+            if code == 101 and not _good(name, value, place > _LINE, seen, accept, offered, match):
                 ws.error = "wrong header " + _text(name or line[:_PIECE])
                 code = -7
                 break
@@ -151,8 +164,8 @@ def step(ws, connection, load):
             connection.status = -17  # whatever comes after it
         return line
 
-    accept, protocols, match = connection.args
-    yield from reply(readline, accept, protocols, ws, ws._handlers["header"], match)
+    accept, offered, match = connection.args
+    yield from reply(readline, accept, offered, ws, ws._handlers["header"], match)
     connection.step = connection.args = None
     segment = _SEGMENT
     if platform == "esp8266":

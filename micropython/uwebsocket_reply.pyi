@@ -3,7 +3,7 @@ from types import ModuleType
 from typing import Protocol, type_check_only
 
 from uwebsocket_client import WebSocketClient
-from uwebsocket_connection import Connection
+from uwebsocket_protocol import Connection
 
 @type_check_only
 class _Outcome(Protocol):
@@ -14,7 +14,7 @@ class _Outcome(Protocol):
 def reply(
     readline: Callable[[int], bytes | None],
     accept: bytes,
-    protocols: list[str],
+    offered: list[str],
     ws: _Outcome,
     header: bool = False,
     match: Callable[[bytes], bool] | None = None,

@@ -26,10 +26,10 @@ def memory(text):
         return memoryview(text.encode())
 
 
-def request(url, args, headers, key):
+def request(url, args, fields, key):
     """Make the upgrade request (RFC 6455 4.1); a generator of its pieces, `str` or bytes-like.
 
-    `url`: `str`; `args`: what `parse_url` returned for it; `headers`: dict of the user's, checked, and of what is
+    `url`: `str`; `args`: what `parse_url` returned for it; `fields`: dict of the user's, checked, and of what is
     offered; `key`: bytes, the value of Sec-WebSocket-Key.
     """
     tls, host, port, start, authorization = args
@@ -55,15 +55,15 @@ def request(url, args, headers, key):
         lines[0] += b":%d" % port
     if authorization:
         lines.append(b"Authorization: " + authorization)
-    names = b",%s," % ",".join(headers).lower().encode()
+    names = b"\n%s\n" % "\n".join(fields).lower().encode()
     for line in lines:
-        if b",%s," % line[: line.find(b":")].lower() not in names:
+        if b"\n%s\n" % line[: line.find(b":")].lower() not in names:
             yield line
             yield end
     yield b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
     yield key
     yield end
-    for name, value in headers.items():
+    for name, value in fields.items():
         yield name
         yield b": "
         yield value
@@ -80,33 +80,34 @@ def step(ws, connection, load):
     """
     if connection.heard is not None:
         connection.doing = "time-out: request"
-    headers = dict(connection.headers)
-    offered = ",".join(ws._options[_PROTOCOLS])
-    for name in connection.headers:
+    fields = dict(connection.fields)
+    comma = str(b", ", "utf-8")  # a literal of its length is a name
+    offered = comma.join(ws._options[_PROTOCOLS])
+    for name in connection.fields:
         if name.lower() == "sec-websocket-protocol":
-            offered += "," + headers.pop(name)
+            offered += comma + fields.pop(name)
     protocols = []
-    for name in offered.split(","):
+    for name in offered.split(comma.strip()):
         name = name.strip()
         if name and name not in protocols:
             protocols.append(name)
     if protocols:
-        headers["Sec-WebSocket-Protocol"] = ", ".join(protocols)
+        fields["Sec-WebSocket-Protocol"] = comma.join(protocols)
     match = None
     if ws._options[_COMPRESSION]:
         extension = load("deflate", True).step(ws, connection)
         match = extension.match
-        headers = extension.offers(headers)
+        fields = extension.offers(fields)
     key = b2a_base64(urandom(16))[:-1]
     size = 0
-    for piece in request(ws._url, connection.args, headers, key):
+    for piece in request(ws._url, connection.args, fields, key):
         size += len(memory(piece))
     try:
         buffer = bytearray(min(size, _SEGMENT))
     except MemoryError:
         buffer = bytearray(_LEAST)
     n = 0
-    for piece in request(ws._url, connection.args, headers, key):
+    for piece in request(ws._url, connection.args, fields, key):
         piece = memory(piece)
         i = 0
         while i < len(piece):
@@ -130,7 +131,7 @@ def step(ws, connection, load):
                         connection.doing = "time-out: request"
                 if n:
                     yield 0
-    connection.headers = None
+    connection.fields = None
     key = b2a_base64(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())[:-1]
     connection.args = key, protocols, match
     connection.step = "reply"

@@ -2,7 +2,7 @@ from collections.abc import Callable
 from types import ModuleType
 
 from uwebsocket_client import WebSocketClient
-from uwebsocket_connection import Connection
+from uwebsocket_protocol import Connection
 
 def library() -> ModuleType: ...
 def can_verify() -> bool: ...

@@ -19,20 +19,8 @@ _RECONNECT_MAX = const(11)
 _HANDLER = const(2)  # an owner, as in uwebsocket_client
 
 
-def parse_url(url):
-    """Take a WebSocket URL apart (RFC 6455 3, RFC 3986 3).
-
-    `url`: `str`. Returns `(tls, host, port, start, authorization)`: `host` as bytes, without the brackets of
-    IPv6; `start` the byte of the URL, in UTF-8, at which path and query begin; `authorization` the value of that
-    header or `None`. Or returns the status, -1 to -4.
-    """
-    try:
-        url = memoryview(url)  # without a copy where the interpreter can
-    except TypeError:
-        try:
-            url = url.encode()
-        except UnicodeError:
-            return -4
+def _clean(url):
+    # Whether all characters of a URL, in UTF-8, may be in one.
     last = 0  # three bytes
     for c in url:
         last = (last << 8 | c) & 0xFFFFFF
@@ -47,17 +35,13 @@ def parse_url(url):
             or 0xE28080 <= last <= 0xE2808A
             or last in (0xE19A80, 0xE280A8, 0xE280A9, 0xE280AF, 0xE2819F, 0xE38080)
         ):
-            return -4
-    start = bytes(url[:6]).lower()
-    tls = start == b"wss://"
-    if not tls and start[:5] != b"ws://":
-        return -1
-    port = 443 if tls else 80
-    i = start = 6 if tls else 5
-    while start < len(url) and url[start] not in b"/?#":
-        start += 1
-    host = bytes(url[i:start])
+            return False
+    return True
 
+
+def _authority(host, port):
+    # Host, port and the value of Authorization of what stands between // and the path; or the status. `port`: where
+    # none is given.
     authorization = None
     i = host.find(b"@")
     if i >= 0:
@@ -96,7 +80,34 @@ def parse_url(url):
         if not digits.isdigit() or len(digits.lstrip(b"0")) > 5 or not 0 < int(digits) < 65536:
             return -3
         port = int(digits)
-    return tls, host, port, start, authorization
+    return host, port, authorization
+
+
+def parse_url(url):
+    """Take a WebSocket URL apart (RFC 6455 3, RFC 3986 3).
+
+    `url`: `str`. Returns `(tls, host, port, start, authorization)`: `host` as bytes, without the brackets of
+    IPv6; `start` the byte of the URL, in UTF-8, at which path and query begin; `authorization` the value of that
+    header or `None`. Or returns the status, -1 to -4.
+    """
+    try:
+        url = memoryview(url)  # without a copy where the interpreter can
+    except TypeError:
+        try:
+            url = url.encode()
+        except UnicodeError:
+            return -4
+    if not _clean(url):
+        return -4
+    start = bytes(url[:6]).lower()
+    tls = start == b"wss://"
+    if not tls and start[:5] != b"ws://":
+        return -1
+    i = start = 6 if tls else 5
+    while start < len(url) and url[start] not in b"/?#":
+        start += 1
+    parts = _authority(bytes(url[i:start]), 443 if tls else 80)
+    return parts if isinstance(parts, int) else (tls, parts[0], parts[1], start, parts[2])
 
 
 def step(ws, connection, load):
@@ -114,9 +125,9 @@ def step(ws, connection, load):
     owner = ws._owner
     ws._owner = _HANDLER  # what is raised now is the program's, which may call the client as in a handler
     try:
-        connection.headers = headers = ws._options[_HEADERS] or {}
+        connection.fields = headers = ws._options[_HEADERS] or {}
         if callable(headers):
-            connection.headers = load("config").headers(headers())
+            connection.fields = load("config").header_fields(headers())
     except MemoryError:
         ws._end(-101)
     except BaseException:

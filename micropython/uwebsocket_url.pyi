@@ -3,7 +3,7 @@ from types import ModuleType
 from typing import TypeAlias
 
 from uwebsocket_client import WebSocketClient
-from uwebsocket_connection import Connection
+from uwebsocket_protocol import Connection
 
 _Target: TypeAlias = tuple[bool, bytes, int, int, bytes | None]
 

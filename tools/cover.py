@@ -27,19 +27,19 @@ TESTS = {
         "client_timers",
         "client_arguments",
     ),
-    "uwebsocket_connection": ("connection", "client_sending", "client_receiving"),
+    "uwebsocket_protocol": ("protocol", "client_sending", "client_receiving"),
     "uwebsocket_url": ("url", "client_connecting", "client_reconnecting"),
     "uwebsocket_request": ("request", "client_connecting", "tls_scripted"),
     "uwebsocket_reply": ("reply", "client_connecting"),
     "uwebsocket_connect": ("client_connecting", "client_reconnecting"),
-    "uwebsocket_errors": ("errors", "client_closing"),
+    "uwebsocket_error": ("errors", "client_closing"),
     "uwebsocket_link": ("board",),
     "uwebsocket_timer": ("board",),
     "uwebsocket_tls": ("tls_scripted",),
     "uwebsocket_axtls": ("tls_scripted",),
 }
 # Percent of a module's lines. TLS and the board's part of connecting have tests of other names.
-LEAST = {"uwebsocket_connect": 70, "uwebsocket_errors": 80}
+LEAST = {"uwebsocket_connect": 70, "uwebsocket_error": 80}
 LEAST_ELSE = 90
 
 _CONFIGURATION = """\

@@ -59,7 +59,7 @@ _NO_MEMORY = {
 @pytest.mark.parametrize("interpreter", [*MICROPYTHONS, CHIP])
 @pytest.mark.parametrize(("name", "expected"), _NO_MEMORY.items(), ids=_NO_MEMORY)
 def test_receiver_message_larger_than_the_heap_says_the_status(interpreter, name, expected):
-    assert told(interpreter, "protocol_memory_program.py", heap="64k")[name] == expected
+    assert told(interpreter, "protocol_memory_program.py", heap="128k")[name] == expected
 
 
 # ---- exhaustively

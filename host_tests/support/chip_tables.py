@@ -106,7 +106,7 @@ def _deflate(topic):
     else:
         runs = deflate_cases.runs(protocol_cases.in_pieces)
         cases = [(name, stream, None, options) for name, stream, told, options in runs if fits(stream, told)]
-        for part in _parts(cases, 3000):
+        for part in _parts(cases, 2000):
             yield pieces + _module("deflate_cases", runs=f"lambda in_pieces: {_literal(part)}")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from common import compiler, rigs, virtual_esp8266_client
+from common import compiler, private_names, rigs, virtual_esp8266_client
 from common.rigs import CHIP
 from support import chip_tables
 
@@ -66,8 +66,14 @@ def chip_session():
     """
     stack = contextlib.ExitStack()
     atexit.register(stack.close)
-    flash = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "flash"
-    virtual_esp8266_client.prepare("romfs", flash, [*sorted(_FOLDER.glob("*.py")), *compiler.extra_sources()])
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    flash = folder / "flash"
+    programs = []
+    for program in sorted(_FOLDER.glob("*.py")):
+        # Some look into the client, whose private names are others when it is compiled.
+        programs.append(folder / program.name)
+        programs[-1].write_bytes(private_names.replaced(program.read_bytes()))
+    virtual_esp8266_client.prepare("romfs", flash, [*programs, *compiler.extra_sources()])
     return stack.enter_context(virtual_esp8266_client.running("romfs", flash))
 
 

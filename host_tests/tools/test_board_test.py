@@ -244,18 +244,18 @@ def _cut(name):
     return change
 
 
-_DIFFERS = "uwebsocket_errors.mpy on the board differs from this repository (try: make deploy)"
+_DIFFERS = "uwebsocket_error.mpy on the board differs from this repository (try: make deploy)"
 _BROKEN = {
     "raises": (
-        _replace("uwebsocket_errors", "raise ValueError('broken')"),
+        _replace("uwebsocket_error", "raise ValueError('broken')"),
         f"the client is at fault: close codes: ValueError broken; {_DIFFERS}",
     ),
     "hangs": (
-        _replace("uwebsocket_errors", "while True: pass"),
+        _replace("uwebsocket_error", "while True: pass"),
         "the client is at fault: close codes: ",
     ),
     "restarts": (
-        _replace("uwebsocket_errors", "import machine\nmachine.reset()"),
+        _replace("uwebsocket_error", "import machine\nmachine.reset()"),
         f"; the board restarted; {_DIFFERS}",
     ),
     "cut-off": (_cut("uwebsocket_protocol.mpy"), "the client is at fault: import: "),
@@ -276,7 +276,7 @@ def test_broken_board_fails_and_tells_the_culprit_in_one_line(change, told, brea
 
 def test_board_that_restarts_goes_on_with_the_next_step(breakable, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(board_tester, "STEP_S", 5)
-    _replace("uwebsocket_errors", "import machine\nmachine.reset()")(breakable, tmp_path)
+    _replace("uwebsocket_error", "import machine\nmachine.reset()")(breakable, tmp_path)
     assert _run(breakable, *_CLOSING, "--only", "memory") == 1
     assert "| memory | 16 connections, 0 B lost |" in capfd.readouterr().out
 

@@ -7,7 +7,7 @@ from losing import close_payload_of, status_of
 from plain import tell
 
 import uwebsocket_client
-import uwebsocket_errors as errors
+import uwebsocket_error as errors
 
 _NAMES = (
     "ENOMEM",

@@ -3,7 +3,7 @@
 import sys
 
 import uwebsocket_request
-from uwebsocket_connection import Connection
+from uwebsocket_protocol import Connection
 from uwebsocket_reply import reply
 from uwebsocket_url import parse_url
 
@@ -50,7 +50,7 @@ def requested(url, headers, protocols, key, most=None):
     connection = Connection()
     connection.socket = connection.raw = connection.pollable = wire
     connection.args = target
-    connection.headers = headers
+    connection.fields = headers
     urandom = uwebsocket_request.urandom
     uwebsocket_request.urandom = lambda n: key
     try:
@@ -59,7 +59,7 @@ def requested(url, headers, protocols, key, most=None):
                 return "yields", said
     finally:
         uwebsocket_request.urandom = urandom
-    if connection.waiting or connection.headers is not None or connection.step != "reply":
+    if connection.waiting or connection.fields is not None or connection.step != "reply":
         raise ValueError("the request is out, and the connection does not show it")
     return wire.sent, connection.args[0], connection.args[1]
 

@@ -1,4 +1,4 @@
-"""Tells what the receiver says to messages that the heap cannot hold; for MicroPython with a heap of 64 KB."""
+"""Tells what the receiver says to messages that the heap cannot hold; for MicroPython with a heap of 128 KB."""
 
 import gc
 

@@ -69,7 +69,7 @@ class Background:
     @staticmethod
     def _is_alive(client):
         try:
-            return client.serve()
+            return client._serve()
         except Exception as error:
             sys.print_exception(error, sys.stderr)
             return True

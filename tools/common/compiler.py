@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from common import rigs
+from common import private_names, rigs
 
 MASKER = "uwebsocket_mask.py"
 # What a board gets only when it is asked for, by the name that asks
@@ -32,7 +32,7 @@ def extra_sources(names=tuple(EXTRAS)):
 
 
 def compile_file(source, target, march=None, cross="mpy-cross"):
-    """Compile one file with -O3 by the rig `cross`.
+    """Compile one file with -O3 by the rig `cross`; of the client, its private names are replaced.
 
     `target` changes only when its bytes do, and never holds half a file.
     """
@@ -44,7 +44,11 @@ def compile_file(source, target, march=None, cross="mpy-cross"):
         command = [*rigs.command(cross), "-O3", "-s", source.stem, "-o", str(output)]
         if march:
             command.append(f"-march={march}")
-        done = subprocess.run([*command, str(source)], capture_output=True, text=True, timeout=60, check=False)
+        path = source
+        if source.name.startswith("uwebsocket_"):
+            path = Path(scratch) / source.name
+            path.write_bytes(private_names.replaced(source.read_bytes()))
+        done = subprocess.run([*command, str(path)], capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
             said = (done.stderr or done.stdout or "mpy-cross has failed").strip()
             line = re.search(r"line \d+", said)

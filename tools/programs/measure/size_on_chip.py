@@ -1,7 +1,8 @@
 """Print the bytes of heap that the client keeps on a board, background on.
 
 By the import, by creating a client, by its first connection; and what is free while that one is open. It runs as if
-typed at the prompt, part after part ("then"), where URL is the server's.
+typed at the prompt, part after part ("then"), where `path` is the server's URL. All names in it are the firmware's or
+the client's: others would count as memory.
 """
 
 import gc
@@ -20,40 +21,40 @@ def load():
     websocket = __import__("uwebsocket_client")
 
 
-def create():
-    global ws
-    ws = websocket.createClient()
+def init():
+    global websocket
+    websocket = websocket.createClient()
 
 
 def connect():
-    ws.connect(URL)  # noqa: F821
-    while not ws.connected and ws.poll(1000):
+    websocket.connect(path)  # noqa: F821
+    while not websocket.connected and websocket.poll(1000):
         pass
-    ws.poll()
+    websocket.poll()
 
 
 # A new global may enlarge the table of globals: all are made before the first figure is taken.
-ws = websocket = None
-start = imported = created = connected = 0
+websocket = None
+start = value = count = idle = 0
 
 # then
 start = free()
 # then
 load()
 # then
-imported = free()
+value = free()
 # then
-create()
+init()
 # then
-created = free()
+count = free()
 # then
 connect()
 # then
-connected = free()
+idle = free()
 # then
-if not ws.connected:
+if not websocket.connected:
     raise RuntimeError("not connected")
-ws.close()
-while ws.poll(1000):
+websocket.close()
+while websocket.poll(1000):
     pass
-print(start - imported, imported - created, created - connected, connected)
+print(start - value, value - count, count - idle, idle)
