@@ -8,6 +8,7 @@ import random
 
 import pytest
 
+from common.private_names import REPLACED
 from programs import MICROPYTHONS, told
 from servers.raw import RawServer
 from servers.steps import Echo, Reply
@@ -73,5 +74,6 @@ def test_callback_at_a_moment_of_a_call_leaves_the_client_whole(server, compiled
 
 
 def test_schedule_torturer_finds_a_fault_put_in_on_purpose(server, compiled):
-    _, wrong = faults(server, compiled, "micropython64", "send-large", "near-send", 0, False, "wrong")
+    owner = REPLACED["_owner"]  # as it is called where the client is compiled
+    _, wrong = faults(server, compiled, "micropython64", "send-large", "near-send", 0, False, f"wrong:{owner}")
     assert any("the program met" in problem for problem in wrong)

@@ -1,11 +1,12 @@
 """Lets a callback of micropython.schedule act at the n-th moment of a call.
 
-    schedule_program.py URL CALL ACTION TURN... [wrong]
+    schedule_program.py URL CALL ACTION TURN... [wrong:OWNER]
 
 The callback schedules itself again, so that it comes at each moment at which the interpreter can run one. CALL is one
 of CALLS, ACTION one of ACTIONS. Turn 0 never comes: it tells how many moments there are. Tells for each turn [moments,
 statuses, the path of the far client's connection and those of the near one, what is wrong]; the last is "" or what was
-seen. With "wrong" as the last argument the near client does not refuse a send: a fault that must be found.
+seen. With "wrong:" and the name that `_owner` has in the client as the last argument the near client does not refuse a
+send: a fault that must be found.
 """
 
 import errno
@@ -18,7 +19,7 @@ import uwebsocket_client as websocket
 from micropython import schedule
 
 URL, CALL, ACTION = sys.argv[1:4]
-_PATIENCE_MS = 500 if sys.argv[-1] == "wrong" else 5000
+_PATIENCE_MS = 500 if sys.argv[-1].startswith("wrong:") else 5000
 SMALL = b"a message of the callback"
 LARGE = b"0123456789abcdef" * 1250  # more than one write of each port
 
@@ -139,7 +140,7 @@ def number(error):
 
 
 def play(turn, wrong):
-    """Play the call with the action at the moment `turn`."""
+    """Play the call with the action at the moment `turn`; `wrong`: the name of `_owner`, or ""."""
     problems = []
     near = Side("near-{}-{}-{}".format(CALL, ACTION, turn))
     far = Side("far-{}-{}-{}".format(CALL, ACTION, turn))
@@ -152,15 +153,16 @@ def play(turn, wrong):
             near.ws.send(SMALL)
 
     def act():
-        owner = near.ws._owner
-        if wrong:
-            near.ws._owner = 0
+        owner = getattr(near.ws, wrong) if wrong else None
         try:
+            if wrong:
+                setattr(near.ws, wrong, 0)
             action(far if is_far else near)
         except Exception as error:
             if number(error) not in allowed:
                 problems.append("the callback met " + repr(error))
-        near.ws._owner = owner
+        if wrong:
+            setattr(near.ws, wrong, owner)
 
     ticker = Ticker(turn, act)
     ticker.start()
@@ -191,6 +193,6 @@ def play(turn, wrong):
 
 
 turns = sys.argv[4:]
-wrong = turns[-1] == "wrong"
-for turn in turns[: len(turns) - wrong]:
+wrong = turns.pop()[6:] if turns[-1].startswith("wrong:") else ""
+for turn in turns:
     tell(turn, play(int(turn), wrong))

@@ -1,9 +1,9 @@
 """Private names of the device code, and those that stand for them in compiled files.
 
 MicroPython keeps each name of a program for ever, in some 18 bytes of heap, unless the firmware has it anyway. So in
-.mpy files each private name of the client is another one: a word of the firmware of the ESP8266 and the ESP32 that
-means nothing else in the client. In the .py files, which people read, nothing changes; in a traceback, and in `dir()`,
-the client's private names are those on the right.
+.mpy files each private name of the client is another one: a word that the firmware of the ESP8266 has, and the unix
+port, and that means nothing else in the client. In the .py files, which people read, nothing changes; in a traceback,
+and in `dir()`, the client's private names are those on the right.
 """
 
 import tokenize
