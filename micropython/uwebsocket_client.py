@@ -10,9 +10,13 @@ ws.connect("ws://192.168.1.10:8080/")
 while ws.poll(1000): pass       # a board does this by itself, in the background
 """
 
+# Some of it is for the modules that are loaded again and again: to find what is built in, the interpreter first looks
+# for a file of that name in each folder, which on an ESP8266 takes longer than to load one of them.
 import errno
 import gc
 import os
+from binascii import b2a_base64  # noqa: F401
+from hashlib import sha1  # noqa: F401
 from sys import modules, path, platform
 
 import machine
@@ -91,6 +95,8 @@ _WIFI_MS = const(500)  # between two looks at the Wi-Fi
 _POLLIN = const(1)
 _POLLOUT = const(4)
 _POLLHUP = const(16)
+
+del const  # the table of globals has room for 29, and then for 37
 
 # The statuses of what the network raises, by errno. The numbers differ by port; ENETUNREACH (101, on the ESP32 114)
 # and EPIPE (32) have no names.

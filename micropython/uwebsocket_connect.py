@@ -4,24 +4,23 @@
 Loaded when the URL is taken apart, and let go again, see `uwebsocket_url`.
 """
 
-import errno
 import gc
 from sys import platform
 
-import machine
 import uselect
 import usocket
 from micropython import const
 from utime import ticks_add, ticks_diff, ticks_ms
+from uwebsocket_client import _board, errno
 
 _RECONNECT = const(9)  # index of the option, see KEYS in uwebsocket_config
 
 
-def _addresses(ws, board, host, port):
+def _addresses(ws, host, port):
     # What DNS finds, or the status.
     # The ESP32 is not asked where DNS is not needed: connect() raises at once there.
     known = ws._addresses or platform == "esp32" and host.replace(b".", b"").isdigit()
-    if board and not (known and platform == "esp32") and not board.isconnected():
+    if _board and not (known and platform == "esp32") and not _board.isconnected():
         ws.error = "the Wi-Fi is down"
         return -104
     if ws._addresses:
@@ -39,7 +38,7 @@ def _addresses(ws, board, host, port):
     return -5
 
 
-def _begin(ws, connection, info, board):
+def _begin(ws, connection, info):
     # Begins to connect to an address as getaddrinfo() tells it.
     connection.socket = connection.raw = sock = usocket.socket(info[0], info[1])
     sock.setblocking(False)
@@ -64,8 +63,8 @@ def _begin(ws, connection, info, board):
     connection.flags = connection.mask()
     poller.register(sock, connection.flags)  # with HUP, for the ESP32 to show a failure
     poller.ipoll(0)  # makes the tuple that it gives each time, before there is something to wait for
-    if board:
-        board.register(ws, connection)
+    if _board:
+        _board.register(ws, connection)
 
 
 def step(ws, connection, load):
@@ -81,8 +80,7 @@ def step(ws, connection, load):
         yield connection.args
         return
     connection.doing = "time-out: DNS"
-    board = load("board") if hasattr(machine, "Timer") else None  # a PC has none
-    found = _addresses(ws, board, connection.args[1], connection.args[2])
+    found = _addresses(ws, connection.args[1], connection.args[2])
     if isinstance(found, int):
         yield found
         return
@@ -95,7 +93,7 @@ def step(ws, connection, load):
         at = (first + len(found) - left) % len(found)
         ws._deadline = ticks_add(ticks_ms(), max(ticks_diff(limit, ticks_ms()), 0) // left)
         try:
-            _begin(ws, connection, found[at], board)
+            _begin(ws, connection, found[at])
             yield 0
             flags = 0
             while not flags:

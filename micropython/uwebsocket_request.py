@@ -4,11 +4,9 @@
 Loaded when the server is reached, and let go again, see `uwebsocket_url`.
 """
 
-from binascii import b2a_base64
-from hashlib import sha1
-from os import urandom
-
 from micropython import const
+from uwebsocket_client import b2a_base64, sha1
+from uwebsocket_protocol import urandom
 
 # Indices of the options, see KEYS in uwebsocket_config
 _PROTOCOLS = const(1)

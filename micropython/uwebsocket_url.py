@@ -6,10 +6,8 @@ again: url, connect, tls, request, reply. The names in them would stay in the in
 so they have few, and compare bytes, which are no names.
 """
 
-from binascii import b2a_base64, unhexlify
-from os import urandom
-
 from micropython import const
+from uwebsocket_protocol import urandom
 
 # Indices of the options, see KEYS in uwebsocket_config
 _HEADERS = const(0)
@@ -45,6 +43,8 @@ def _authority(host, port):
     authorization = None
     i = host.find(b"@")
     if i >= 0:
+        from binascii import b2a_base64, unhexlify
+
         user = host[:i].split(b"%")
         if max(host) > 0x7E or host.rfind(b"@") > i:
             return -4

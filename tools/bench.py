@@ -7,6 +7,9 @@ both the same little: it counts the bytes of an echo's frames and sends the answ
 A processor that has gone to sleep takes longer to wake, above all in a virtual machine, than a small echo takes:
 without care the raw socket, which leaves more time to sleep, would come out slower than the client. So for the small
 echo each processor is kept awake by a loop of the lowest priority, which gives way to everything else at once.
+
+On the virtual ESP8266 only connecting is measured, for each way that the client can get there: what takes time there is
+to load what a connection needs.
 """
 
 import argparse
@@ -23,11 +26,13 @@ from pathlib import Path
 from websockets.frames import Frame, Opcode
 from websockets.server import ServerProtocol
 
-from common import certificates, compiler, generated, measured, report, rigs
+from common import certificates, compiler, echo_server, generated, measured, report, rigs, virtual_esp8266_client
 
 COSTS = rigs.ROOT / "docs" / "costs.md"
 PROGRAMS = rigs.ROOT / "tools" / "programs" / "measure"
 INTERPRETERS = ("micropython32", "micropython64")
+CONNECT_ON_CHIP = PROGRAMS / "bench_connect_on_chip.py"
+CONNECT_MS = {"mpy": ("`.mpy`", 50, 15), "romfs": ("ROMFS", None, 15), "frozen": ("frozen", None, 15)}  # limit, goal
 AIOHTTP_US = 24_000  # one echo of 64 KiB by micropython-lib's aiohttp on such an interpreter
 
 _HEAP = "1m"
@@ -269,6 +274,35 @@ def table(columns):
     return ["what", "limit", "goal", *columns], cells
 
 
+def connecting(rounds):
+    """Return the rows for connecting on the virtual ESP8266: [(what, median in ms, limit in ms, goal in ms)]."""
+    rows = []
+    with echo_server.running() as url, tempfile.TemporaryDirectory() as folder:
+        for way, (name, limit, goal) in CONNECT_MS.items():
+            print(f"measuring {rigs.CHIP}, {name} ...", file=sys.stderr)
+            flash = Path(folder) / way
+            virtual_esp8266_client.prepare(way, flash, [CONNECT_ON_CHIP])
+            with virtual_esp8266_client.running(way, flash) as session:
+                said = session.run(CONNECT_ON_CHIP.stem, url, str(rounds))
+            rows.append((name, statistics.median(map(int, said.split())) / 1000, limit, goal))
+    return rows
+
+
+def connecting_table(rows):
+    """Return the header and the rows of the table of connecting()."""
+    cells = [[name, f"{ms:.0f} ms", f"{limit} ms" if limit else "", f"{goal} ms"] for name, ms, limit, goal in rows]
+    return ["a connection on an ESP8266, from", "measured", "limit", "goal"], cells
+
+
+def missed_connecting(rows):
+    """Return a line for each row of connecting() that misses its limit."""
+    return [
+        f"connecting, {name}: {ms:.0f} ms, the limit is {limit} ms"
+        for name, ms, limit, _ in rows
+        if limit and ms > limit
+    ]
+
+
 def missed(columns):
     """Return a line for each limit that is missed, with the figure and the limit."""
     return [
@@ -286,29 +320,40 @@ def main(argv=None):
     parser.add_argument("--rounds", type=int, default=15, help="how often everything is repeated (default: 15)")
     parser.add_argument("--write", action="store_true", help="put the table into docs/costs.md")
     options = parser.parse_args(argv)
-    names = options.on.split(",") if options.on else [name for name in INTERPRETERS if name not in rigs.missing()]
-    if options.rounds < 1 or not set(names) <= set(INTERPRETERS):
-        parser.error(f"--on takes {', '.join(INTERPRETERS)}, --rounds at least 1")
+    known = (*INTERPRETERS, rigs.CHIP)
+    names = options.on.split(",") if options.on else [name for name in known if name not in rigs.missing()]
+    if options.rounds < 1 or not set(names) <= set(known):
+        parser.error(f"--on takes {', '.join(known)}, --rounds at least 1")
     if not names:
         print("bench: no MicroPython is here (try: make setup)", file=sys.stderr)
         return 1
+    tables = {}  # by the name of its place in docs/costs.md
+    lines = []
     try:
-        columns = measure(names, options.rounds)
-    except (BenchError, compiler.BuildError, rigs.RigMissing) as error:
+        if set(names) & set(INTERPRETERS):
+            columns = measure([name for name in names if name != rigs.CHIP], options.rounds)
+            tables["bench"] = table(columns)
+            lines += missed(columns)
+        if rigs.CHIP in names:
+            rigs.need(rigs.CHIP)
+            connections = connecting(options.rounds)
+            tables["connecting"] = connecting_table(connections)
+            lines += missed_connecting(connections)
+    except (BenchError, compiler.BuildError, rigs.RigMissing, virtual_esp8266_client.ProgramError) as error:
         print(f"bench: {error} (try: make demo, which shows where it fails)", file=sys.stderr)
         return 1
-    header, rows = table(columns)
     origin = report.origin("make bench", *names)
-    print(report.aligned(header, rows), origin, sep="\n\n")
-    if options.write:
-        try:
-            generated.write(COSTS, "bench", f"{report.markdown(header, rows)}\n\n{origin}")
-        except (FileNotFoundError, ValueError) as error:
-            print(f"bench: {error} (try: without --write)", file=sys.stderr)
-            return 1
-    for line in missed(columns):
+    for name, (header, rows) in tables.items():
+        print(report.aligned(header, rows), origin, sep="\n\n", end="\n\n")
+        if options.write:
+            try:
+                generated.write(COSTS, name, f"{report.markdown(header, rows)}\n\n{origin}")
+            except (FileNotFoundError, ValueError) as error:
+                print(f"bench: {error} (try: without --write)", file=sys.stderr)
+                return 1
+    for line in lines:
         print(f"bench: {line} (try: again on a quiet machine, then on the change before)", file=sys.stderr)
-    return 1 if missed(columns) else 0
+    return 1 if lines else 0
 
 
 if __name__ == "__main__":

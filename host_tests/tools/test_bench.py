@@ -20,6 +20,22 @@ def test_bench_of_one_round_fills_the_table(interpreter, monkeypatch, capsys):
     assert [re.split(" {2,}", row)[0] for row in rows] == [row.what for row in bench.ROWS.values()]
 
 
+def test_bench_on_the_chip_tells_how_long_a_connection_takes(monkeypatch, capsys):
+    monkeypatch.setattr(bench, "CONNECT_MS", {"romfs": ("ROMFS", None, 15)})
+    assert bench.main(["--on", rigs.CHIP, "--rounds", "2"]) == 0
+    header, row, _ = [line for line in capsys.readouterr().out.splitlines() if line]
+    assert re.split(" {2,}", header) == ["a connection on an ESP8266, from", "measured", "limit", "goal"]
+    assert re.fullmatch(r"ROMFS {2,}[1-9]\d* ms {2,}15 ms", row)
+
+
+@pytest.mark.parametrize(("measured", "failed"), [(50.0, False), (50.6, True)], ids=["at-most", "above"])
+def test_bench_of_connecting_that_misses_its_limit_fails(monkeypatch, capsys, measured, failed):
+    rows = [("`.mpy`", measured, 50, 15), ("ROMFS", 99.0, None, 15)]
+    monkeypatch.setattr(bench, "connecting", lambda rounds: rows)
+    assert bench.main(["--on", rigs.CHIP]) == failed
+    assert capsys.readouterr().err.startswith("bench: connecting, `.mpy`: 51 ms, the limit is 50 ms" if failed else "")
+
+
 @pytest.mark.parametrize(
     ("size", "arguments"),
     [(1, "1/1"), (125, "125/2"), (126, "126/1"), (65536, "65536/2")],
@@ -64,7 +80,7 @@ def test_bench_with_a_wrong_argument_is_a_usage_error(arguments, capsys):
 
 
 def test_bench_without_micropython_says_what_to_do(monkeypatch, capsys):
-    monkeypatch.setattr(rigs, "missing", lambda: dict.fromkeys(bench.INTERPRETERS, "broken"))
+    monkeypatch.setattr(rigs, "missing", lambda: dict.fromkeys((*bench.INTERPRETERS, rigs.CHIP), "broken"))
     assert bench.main([]) == 1
     assert "(try: make setup)" in capsys.readouterr().err
 
