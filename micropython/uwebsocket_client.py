@@ -677,7 +677,7 @@ class WebSocketClient:
         if connection.status is None:
             connection.status = status
             close = 1002  # protocol error
-            if -14 < status < -7:
+            if status > -14 and status < -7:
                 close = 1009  # message too big
             elif status == -207:
                 close = 1007  # invalid payload data

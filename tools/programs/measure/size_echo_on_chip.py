@@ -1,44 +1,42 @@
-"""Echo a binary message of n bytes five times, close, with so many bytes of the heap in other use; print the status.
+"""Echo a binary message five times, close, with so many bytes of the heap in other use; print the status.
 
-size_echo_on_chip.py URL BYTES_OF_MESSAGE BYTES_IN_USE
+It runs as `main.py` does, from its source; before it `path` is the server's URL, `slice` the bytes of the message,
+`buffer` those in other use. All names in it are the firmware's or the client's: others would count as memory.
 """
 
 import gc
-import sys
 
 gc.collect()
-used = bytearray(int(sys.argv[3]))
+buffer = bytearray(buffer)  # noqa: F821
+
+import uwebsocket_client as websocket  # noqa: E402
+
+message = bytearray(slice)
+left = 5
+status = None
 
 
-def run():
-    import uwebsocket_client as websocket
-
-    message = bytearray(int(sys.argv[2]))
-    left = 5
-    status = None
-
-    def receive(ws, echo, opcode):
-        nonlocal left
-        left -= 1
-        if left:
-            del echo
-            ws.send(message)
-        else:
-            ws.close()
-
-    def close(ws, code):
-        nonlocal status
-        status = code
-
-    ws = websocket.createClient()
-    ws.on("connection", lambda ws: ws.send(message))
-    ws.on("receive", receive)
-    ws.on("close", close)
-    ws.connect(sys.argv[1])
-    for _ in range(20):
-        if not ws.poll(1000):
-            break
-    return status
+def receive(websocket, value, opcode):
+    global left
+    left -= 1
+    if left:
+        del value
+        websocket.send(message)
+    else:
+        websocket.close()
 
 
-print(run())
+def close(websocket, code):
+    global status
+    status = code
+
+
+websocket = websocket.createClient()
+websocket.on("connection", lambda websocket: websocket.send(message))
+websocket.on("receive", receive)
+websocket.on("close", close)
+websocket.connect(path)  # noqa: F821
+for _ in range(20):
+    if not websocket.poll(1000):
+        break
+print(status)
