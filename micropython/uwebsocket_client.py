@@ -186,7 +186,7 @@ def load(name, keep=keep):
             except OSError:
                 pass
         else:
-            raise ImportError(name + ".mpy")
+            raise ImportError(_folder + "/" + name + ".mpy")
     # After a collection the module goes to the low end of the heap, where its names stay, not amid the free room.
     gc.collect()
     gone = name  # a module that is half loaded must not stay

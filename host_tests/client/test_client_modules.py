@@ -75,3 +75,15 @@ def test_files_that_must_not_run_would_tell_it(folders, interpreter, evil):
         cwd=theirs[evil], env=os.environ | {"MICROPYPATH": ":.frozen"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert '"ran"' in done.stdout and done.returncode
+
+
+@pytest.mark.parametrize("interpreter", MICROPYTHONS)
+def test_missing_module_is_import_error_that_names_the_file(folders, interpreter):
+    mine, _ = folders
+    program = f"import {CLIENT}\n{CLIENT}.createClient().config({{'compression': True}})"
+    done = subprocess.run(
+        [*rigs.command(interpreter), "-c", program],
+        env=os.environ | {"MICROPYPATH": str(mine[".mpy"])}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    said = (done.stdout + done.stderr).splitlines()
+    assert said[-1] == f"ImportError: {mine['.mpy']}/uwebsocket_deflate.mpy" and done.returncode
