@@ -21,7 +21,10 @@ timer = None  # the module uwebsocket_timer, once a client has wanted a period
 _scheduled = False
 
 if sys.platform == "esp32":
-    from uwebsocket_link import isconnected
+    from uwebsocket_client import load
+
+    isconnected = load("network", True).isconnected
+    del load
 else:
 
     def isconnected():
@@ -57,7 +60,7 @@ def step(ws, connection, load):
     _clients = clients
     # on an ESP8266 only for a period that was given: uwebsocket_timer says why
     if not (timer or background is False or background is True and sys.platform == "esp8266"):
-        timer = load("timer", True)
+        timer = load("Timer".lower(), True)  # a literal of its own would be a name more
     if timer:
         try:
             timer.update(clients, True)

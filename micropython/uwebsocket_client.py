@@ -65,19 +65,6 @@ _BROKEN = const(4)  # writing has failed: what the server sent before, above all
 _ENDING = const(5)  # what comes is thrown away until the server closes TCP
 _WAITING = const(6)  # for the time of the next attempt
 
-# Which states may follow each state, a bit for each
-_MAY_FOLLOW = const(
-    (
-        1 << _OPENING,  # closed
-        1 << _OPEN | 1 << _CLOSED | 1 << _WAITING,  # opening
-        1 << _CLOSING | 1 << _BROKEN | 1 << _ENDING | 1 << _CLOSED | 1 << _WAITING,  # open
-        1 << _ENDING | 1 << _CLOSED,  # closing
-        1 << _CLOSED | 1 << _WAITING,  # broken
-        1 << _CLOSED | 1 << _WAITING,  # ending
-        1 << _OPENING | 1 << _CLOSED,  # waiting
-    )
-)
-
 # Who is inside the client. A callback of a timer, a pin or the background may come at any jump of
 # the byte code, and call any method.
 _NOBODY = const(0)
@@ -87,6 +74,7 @@ _METHOD = const(3)  # a method is half-way: all others are refused, or noted
 _CRITICAL = const(4)  # poll() is, and an exception, Ctrl-C above all, ends the connection
 
 _SCRATCH = const(144)  # bytes of the scratch buffer: a header, and the payload of any control frame
+_SHORT = const(8192)  # bytes of heap: with less, what receives is not there while a connection opens
 _BUDGET = const(16384)  # bytes that one poll() reads before it looks at the clock
 _NEVER = const((1 << 29) - 1)  # ping_interval_ms, and the range of ticks_add
 _SLICE = const(500)  # ms of one wait: a callback may have given the connection another deadline meanwhile
@@ -150,19 +138,19 @@ def find():
     return ".frozen", platform != "esp8266"
 
 
-_folder, keep = find()
+_folder, _keep = find()
 
 # Nothing of the client comes from anywhere else, above all not from the current folder, which is searched first.
 search = path[:]
 path[:] = (_folder,)
 try:
-    from uwebsocket_protocol import Connection, receiver, utf8
+    from uwebsocket_protocol import Connection
 finally:
     path[:] = search
 del find, machine, search
 
 
-def load(name, keep=keep):
+def load(name, keep=_keep):
     """Return the module uwebsocket_<name>, from the folder of this one and no other.
 
     `name`: `str`; `keep`: whether it stays in memory. Where memory is short it does not: hold it only while it is
@@ -336,7 +324,9 @@ class WebSocketClient:
             opened = self._state == _OPEN
             text = connection.text if opened else None
             wrong = None
-            if opcode not in (_CONTINUATION, _TEXT, _BINARY, _PING, _PONG):
+            # not a tuple: it would be a constant, and stay
+            data = opcode == _CONTINUATION or opcode == _TEXT or opcode == _BINARY
+            if not (data or opcode == _PING or opcode == _PONG):
                 wrong = "opcode"
             elif opcode > _CLOSE:
                 if n > 125 or not fin:
@@ -349,7 +339,7 @@ class WebSocketClient:
                         text = 0 if opcode == _TEXT else -1
                     # a str is UTF-8 already, but on MicroPython it may hold surrogates
                     if text > 0 or text == 0 and (kind == _BINARY or len(message) != n):
-                        text = utf8(view, 0, n, text)
+                        text = connection.utf8(view, 0, n, text)
                         if text < 0 or fin and text:
                             wrong = "text"
                     if fin:
@@ -397,7 +387,7 @@ class WebSocketClient:
         `RuntimeError` in a handler of this client that asks it to wait.
         """
         if self._owner == _HANDLER and timeout_ms:
-            raise RuntimeError("poll: a handler cannot wait")
+            load("error").throw("wait")
         alive = self._serve(timeout_ms)
         if not (self._owner or _loading):  # else it has done nothing
             self._news = False
@@ -494,7 +484,7 @@ class WebSocketClient:
         """
         payload = 1000
         if code != 1000 or reason != "":
-            payload = load("error").close(code, reason)
+            payload = load("error").close(code, reason, load)
         self._noted = payload
         self._settle()
 
@@ -511,8 +501,6 @@ class WebSocketClient:
     # ---- states
 
     def _enter(self, state):
-        if not _MAY_FOLLOW[self._state] >> state & 1:
-            raise RuntimeError(state)
         if self._state != _CLOSING:  # the time to close is counted from its first step
             timeout = self._options[_CONNECT_TIMEOUT if state == _OPENING else _CLOSE_TIMEOUT]
             self._deadline = ticks_add(ticks_ms(), timeout)
@@ -574,6 +562,10 @@ class WebSocketClient:
         state = self._state
         try:
             self._enter(_OPENING)
+            if not _keep:
+                gc.collect()
+                if gc.mem_free() < _SHORT:
+                    modules.pop(__name__[:11] + "receive", None)
             self.close_code = 1006
             self.close_reason = ""
             self.protocol = self.http_status = self.errno = self.error = None
@@ -795,9 +787,12 @@ class WebSocketClient:
                     if connection.step:
                         connection.task = load(connection.step).step(self, connection, load)
                         continue
-                    gc.collect()  # the last step has gone: what stays goes below the room for messages
+                    # the last step has gone: what stays goes below the room for messages
+                    receiver = load("receive", True)
+                    gc.collect()
                     connection.buffer = connection.out_buf = bytearray(_SCRATCH)
-                    connection.task = receiver(connection.read, self._handlers, self._options[_MAX_MESSAGE])
+                    connection.utf8 = receiver.utf8
+                    connection.task = receiver.receiver(connection.read, self._handlers, self._options[_MAX_MESSAGE])
                     self._enter(_OPEN)
                     handler = self._handlers["connection"]
                     if handler:
@@ -872,14 +867,14 @@ class WebSocketClient:
                 self._owner = _CRITICAL
 
 
-if not keep and _folder != ".frozen":
+if not _keep and _folder != ".frozen":
     # The names in these modules stay when they go: take them in now, at the low end of the heap. And a module that is
     # missing is missed at once.
     load("url")
     load("connect")
     load("request")
     load("reply")
+    load("receive", True)
     gc.collect()
-del keep
 
 createClient = WebSocketClient  # NodeMCU's name

@@ -4,8 +4,6 @@
 Loaded when it is needed, and let go again.
 """
 
-from uwebsocket_protocol import utf8
-
 _TEXTS = {
     "event": "on: unknown event {!r} (connection, receive, data, pong, header, close)",
     "opcode": "send: opcode must be 0, 1, 2, 9 or 10, not {!r}",
@@ -20,20 +18,23 @@ _TEXTS = {
 def throw(what, value=None):
     """Raise the error for a wrong argument.
 
-    `what`: "url" or "handler" (`TypeError`), else a key of `_TEXTS` (`ValueError`); `value`: what
-    was given.
+    `what`: "url" or "handler" (`TypeError`), "wait" (`RuntimeError`), else a key of `_TEXTS`
+    (`ValueError`); `value`: what was given.
     """
     if what == "url":
         raise TypeError("connect: url must be a str")
     if what == "handler":
         raise TypeError("on: handler must be a function or None")
+    if what == "wait":
+        raise RuntimeError("poll: a handler cannot wait")
     raise ValueError(_TEXTS[what].format(value))
 
 
-def close(code, reason):
+def close(code, reason, load):
     """Return the payload of a Close frame (RFC 6455 5.5.1).
 
-    `code`: 1000 to 1003, 1007 to 1014 or 3000 to 4999; `reason`: `str` of at most 123 bytes of UTF-8.
+    `code`: 1000 to 1003, 1007 to 1014 or 3000 to 4999; `reason`: `str` of at most 123 bytes of UTF-8;
+    `load`: the client's.
     Raises `ValueError` for others.
     """
     if type(code) is not int or not (999 < code < 1004 or 1006 < code < 1015 or 2999 < code < 5000):
@@ -44,7 +45,7 @@ def close(code, reason):
         payload = bytes((code >> 8, code & 0xFF)) + reason.encode()
     except (AttributeError, UnicodeError):
         payload = b""
-    if not 1 < len(payload) < 126 or utf8(payload, 2, len(payload), 0):
+    if not 1 < len(payload) < 126 or load("receive", True).utf8(payload, 2, len(payload), 0):
         throw("reason")
     return payload
 

@@ -1,12 +1,8 @@
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 def mask(buffer: bytearray, n: int) -> None: ...
 def header(buffer: bytearray, opcode: int, n: int, key: bytes) -> int: ...
-def utf8(data: bytes | bytearray | memoryview, start: int, end: int, state: int) -> int: ...
-def receiver(
-    read: Callable[[bytearray, int, int], int | None], handlers: Container[str], maxsize: int | None
-) -> Iterator[int | str | bytearray | memoryview]: ...
 
 class Connection:
     socket: Any
@@ -32,6 +28,7 @@ class Connection:
     more: bool
     torn: bool | None
     text: int | None
+    utf8: Callable[[memoryview, int, int, int], int] | None
     pong: bytearray | None
     close: bytes | bytearray | int | Literal[False] | None
     ping: bool

@@ -69,15 +69,9 @@ def request(url, args, fields, key):
     yield end
 
 
-def step(ws, connection, load):
-    """Send the upgrade request; a generator that yields 0 where there is no room for it.
-
-    Leaves for the next phase what the server must give as Sec-WebSocket-Accept, as bytes, the subprotocols that
-    are offered, each once, and the function that judges its Sec-WebSocket-Extensions, `None` without an offer. Raises
-    `OSError` of the network, `ValueError` of TLS.
-    """
-    if connection.heard is not None:
-        connection.doing = "time-out: request"
+def _offers(ws, connection, load):
+    # The fields of the user with what is offered; the subprotocols, each once; the function that judges what the server
+    # makes of an extension, or None.
     fields = dict(connection.fields)
     comma = str(b", ", "utf-8")  # a literal of its length is a name
     offered = comma.join(ws._options[_PROTOCOLS])
@@ -91,11 +85,22 @@ def step(ws, connection, load):
             protocols.append(name)
     if protocols:
         fields["Sec-WebSocket-Protocol"] = comma.join(protocols)
-    match = None
-    if ws._options[_COMPRESSION]:
-        extension = load("deflate", True).step(ws, connection)
-        match = extension.match
-        fields = extension.offers(fields)
+    if not ws._options[_COMPRESSION]:
+        return fields, protocols, None
+    extension = load("deflate", True).step(ws, connection)
+    return extension.offers(fields), protocols, extension.match
+
+
+def step(ws, connection, load):
+    """Send the upgrade request; a generator that yields 0 where there is no room for it.
+
+    Leaves for the next phase what the server must give as Sec-WebSocket-Accept, as bytes, the subprotocols that
+    are offered, each once, and the function that judges its Sec-WebSocket-Extensions, `None` without an offer. Raises
+    `OSError` of the network, `ValueError` of TLS.
+    """
+    if connection.heard is not None:
+        connection.doing = "time-out: request"
+    fields, protocols, match = _offers(ws, connection, load)
     key = b2a_base64(urandom(16))[:-1]
     size = 0
     for piece in request(ws._url, connection.args, fields, key):

@@ -325,7 +325,7 @@ def test_board_loads_only_the_parts_that_it_needs(firmware, background):
             session.board.modules.pop("uwebsocket_" + name, None)
         session.open()
         assert ("uwebsocket_timer" in session.board.modules) == (background == 50 or background and esp32)
-        assert ("uwebsocket_link" in session.board.modules) == esp32
+        assert ("uwebsocket_network" in session.board.modules) == esp32
 
 
 @each(BOARDS)

@@ -1,34 +1,10 @@
-"""The table of states: what it allows is what happens, no more and no less."""
+"""The table of states in docs/design.md: what it has is what happens, no more and no less."""
 
 import pytest
 
 from servers import wire
+from support import states
 from support.client_session import FIRMWARE, HOST, PORT, Session, each
-
-CLOSED, OPENING, OPEN, CLOSING, BROKEN, ENDING, WAITING = range(7)
-ALLOWED = {
-    CLOSED: {OPENING},
-    OPENING: {CLOSED, OPEN, WAITING},
-    OPEN: {CLOSED, CLOSING, BROKEN, ENDING, WAITING},
-    CLOSING: {CLOSED, ENDING},
-    BROKEN: {CLOSED, WAITING},
-    ENDING: {CLOSED, WAITING},
-    WAITING: {CLOSED, OPENING},
-}
-
-
-@pytest.mark.parametrize("state", ALLOWED)
-def test_table_allows_what_it_should(state):
-    with Session(("unix", (1, 28))) as session:
-        allowed = set()
-        for following in ALLOWED:
-            session.ws._state = state
-            try:
-                session.ws._enter(following)
-            except RuntimeError:
-                continue
-            allowed.add(following)
-        assert allowed == ALLOWED[state]
 
 
 def refused(session):
@@ -145,8 +121,8 @@ STORIES = (
 )  # fmt: skip
 
 
-def traced(client, reached):
-    """Return the class of clients that note each change of their state as (before, after)."""
+def traced(client, names, reached):
+    """Return the class of clients that note each change of their state as (before, after), by name."""
 
     class Traced(client):
         @property
@@ -156,7 +132,7 @@ def traced(client, reached):
         @_state.setter
         def _state(self, state):
             if state != self._state:
-                reached.add((self._state, state))
+                reached.add((names[self._state], names[state]))
             self.__dict__["_state"] = state
 
     return Traced
@@ -168,7 +144,8 @@ def test_stories_reach_every_transition_of_the_table(firmware):
     for story in STORIES:
         options = {"close_timeout_ms": 500, "send_timeout_ms": 500, "ping_interval_ms": 1000}
         with Session(firmware, options) as session:
-            session.ws.__class__ = traced(type(session.ws), reached)
+            names = states.names(session.board.load("uwebsocket_client"))
+            session.ws.__class__ = traced(type(session.ws), names, reached)
             story(session)
             session.until(lambda session=session: not session.poll())
-    assert reached == {(state, following) for state, after in ALLOWED.items() for following in after}
+    assert reached == {(state, after) for state, following in states.may_follow().items() for after in following}

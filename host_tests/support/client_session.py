@@ -4,6 +4,7 @@ import pytest
 
 import fakes
 from servers import wire
+from support import states
 
 HOST, PORT = "10.0.0.2", 80
 URL = f"ws://{HOST}/"
@@ -54,7 +55,7 @@ class Session:
 
     def client(self, config=()):
         """Return a new client that notes its events here."""
-        ws = self.board.load("uwebsocket_client").createClient()
+        ws = states.watched(self.board.load("uwebsocket_client")).createClient()
         ws.config({"background": False} | dict(config))
         for event in ("connection", "receive", "pong", "close"):
             ws.on(event, self.noting(event))

@@ -11,6 +11,7 @@ from pathlib import Path
 import fakes
 from fakes.board import DEVICE
 from servers import wire
+from support import states
 
 TRANSPORTS = {
     "esp8266": ("esp8266", False), "esp8266-axtls": ("esp8266", True), "esp32": ("esp32", False),
@@ -170,7 +171,7 @@ class Run:
         self.problems = []
         self.in_handler = {}
         self.wrong = wrong
-        self.module = self.board.load("uwebsocket_client")
+        self.module = states.watched(self.board.load("uwebsocket_client"))
         self.near = Side(self, "near", "10.0.0.2", tls, dict(options))
         self.far = Side(self, "far", "10.0.0.3", False, dict(options))
         self.sides = (self.near, self.far)

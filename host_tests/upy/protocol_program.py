@@ -1,4 +1,4 @@
-"""Tells what uwebsocket_protocol makes of the tables: `protocol_program.py TOPIC [portable]`.
+"""Tells what uwebsocket_protocol and uwebsocket_receive make of the tables: `protocol_program.py TOPIC [portable]`.
 
 Topics: receiver, utf8, mask, locked (needs MicroPython). "portable" leaves out the masker in machine code.
 """
@@ -15,7 +15,8 @@ import protocol_cases
 from protocol_player import PIECE, Feed, play_all_ways
 
 import uwebsocket_protocol
-from uwebsocket_protocol import header, mask, receiver, utf8
+from uwebsocket_protocol import header, mask
+from uwebsocket_receive import receiver, utf8
 
 try:
     from micropython import heap_lock, heap_unlock

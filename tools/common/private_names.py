@@ -11,7 +11,6 @@ import tokenize
 REPLACED = {
     # methods and functions
     "_allocate": "calcsize",
-    "_attempt": "bound_method",
     "_authority": "pack_into",
     "_begin": "heappush",
     "_check": "issubset",
@@ -23,8 +22,11 @@ REPLACED = {
     "_fail": "pend_throw",
     "_good": "issuperset",
     "_left": "ticks_cpu",
+    "_length": "difference",
     "_lost": "discard",
     "_open": "mount",
+    "_offers": "heapify",
+    "_refused": "isdisjoint",
     "_settle": "setter",
     "_switch": "isenabled",
     "_take": "popleft",
@@ -79,12 +81,25 @@ REPLACED = {
     "ready": "AUTO",
     "sent_ms": "mtime",
     "torn": "VOID",
+    # of a connection for asyncio
+    "_expect": "acos",
+    "_inbox": "asin",
+    "_last": "copysign",
+    "_lock": "degrees",
+    "_patience": "fabs",
+    "_poll": "fmod",
+    "_room": "frexp",
+    "_socket": "ldexp",
+    "_status": "isinf",
+    "_tasks": "isnan",
     # in every method a byte less, for it stands among the first names of each module
     "self": "const",
     # of modules
+    "Connection": "symmetric_difference",
     "_board": "_build",
     "_clients": "deque",
     "_folder": "vfs",
+    "_keep": "statvfs",
     "_loading": "python_compiler",
     "_NETWORK": "ViperTypeError",
     "_number": "uint",
@@ -93,6 +108,7 @@ REPLACED = {
     "_statuses": "EEXIST",
     "_ticked_ms": "threshold",
     "keep": "disable",
+    "timer": "intersection",
 }
 
 

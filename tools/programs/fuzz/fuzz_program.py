@@ -6,7 +6,7 @@ import sys
 import atheris
 
 with atheris.instrument_imports(
-    include=["uwebsocket_protocol", "uwebsocket_reply", "uwebsocket_request", "uwebsocket_url"]
+    include=["uwebsocket_receive", "uwebsocket_reply", "uwebsocket_request", "uwebsocket_url"]
 ):
     import fuzz_targets
 

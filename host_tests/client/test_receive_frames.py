@@ -1,4 +1,4 @@
-"""The receiver of uwebsocket_protocol: every rule of RFC 6455 5 to 8, on every interpreter, however the bytes come."""
+"""The receiver of uwebsocket_receive: every rule of RFC 6455 5 to 8, on every interpreter, however the bytes come."""
 
 import itertools
 import tracemalloc
@@ -14,7 +14,7 @@ from support.programs import CHIP, MICROPYTHONS, told
 from upy import protocol_cases
 from upy.plain import plain
 from upy.protocol_player import Feed, is_end, play, ways
-from uwebsocket_protocol import receiver
+from uwebsocket_receive import receiver
 
 _PROGRAM = "protocol_program.py"
 _RUNS = list(protocol_cases.runs())

@@ -1,0 +1,6 @@
+from collections.abc import Callable, Container, Iterator
+
+def utf8(data: bytes | bytearray | memoryview, start: int, end: int, state: int) -> int: ...
+def receiver(
+    read: Callable[[bytearray, int, int], int | None], handlers: Container[str], maxsize: int | None
+) -> Iterator[int | str | bytearray | memoryview]: ...
