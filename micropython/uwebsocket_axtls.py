@@ -10,6 +10,7 @@ begin before a write, and keeps what finds no room.
 import errno
 import gc
 import io
+from sys import modules
 
 import uselect
 from micropython import const
@@ -115,11 +116,11 @@ class _Gate(io.IOBase):
 class AxTLS:
     """The client's end of a TLS connection, with the methods of a socket.
 
-    `ws`, `connection`: the client and its connection, with the raw socket; `wrap(raw)` makes the `SSLSocket`, with
-    its handshake.
+    `ws`, `connection`: the client and its connection, with the raw socket; `context`: the `SSLContext`; `name`: of the
+    server, or `None`. Shakes hands.
     """
 
-    def __init__(self, ws, connection, wrap):
+    def __init__(self, ws, connection, context, name):
         gc.collect()
         if hasattr(gc, "mem_free") and gc.mem_free() < _FREE:
             ws.error = "too little memory for TLS"
@@ -133,7 +134,7 @@ class AxTLS:
         self._gate = gate = _Gate(self._raw, ws._deadline)
         try:
             # the SSLSocket's own flag stays "blocking": a read then goes on until the gate has nothing
-            self._sock = wrap(gate)
+            self._sock = context.wrap_socket(gate, server_hostname=name)
         except OSError as error:
             if gate.error and gate.error.errno == errno.ETIMEDOUT:
                 connection.status = -18
@@ -223,3 +224,15 @@ class AxTLS:
             self._sock.close()
         except OSError:
             pass
+
+
+def step(ws, connection, load):
+    """Put axTLS over the connected socket, with the context and the name that `uwebsocket_tls` has put into `args`.
+
+    Raises `OSError`, `ValueError` where the handshake fails, `MemoryError` when there is too little memory to begin.
+    """
+    modules.pop(__name__[:11] + "receive", None)  # as in uwebsocket_client: nothing is received meanwhile
+    context, name = connection.args[-2:]
+    connection.args = connection.args[:-2]
+    connection.step = "request"
+    connection.socket = AxTLS(ws, connection, context, name)

@@ -28,6 +28,7 @@ _PLENTY = const(3872)
 _SEGMENT = const(1452)
 _RECORD = const(968)
 _PLENTY_FREE = const(49152)
+_PLENTY_FREE_ESP32 = const(24576)
 
 
 def _text(line):
@@ -171,7 +172,7 @@ def step(ws, connection, load):
     if platform == "esp8266":
         if connection.socket is not connection.raw:
             segment = _RECORD
-    elif not hasattr(gc, "mem_free") or gc.mem_free() > _PLENTY_FREE:
+    elif not hasattr(gc, "mem_free") or gc.mem_free() > (_PLENTY_FREE_ESP32 if platform == "esp32" else _PLENTY_FREE):
         segment = _PLENTY
     elif platform == "esp32":
         segment = _RECORD

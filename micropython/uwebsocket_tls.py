@@ -72,10 +72,10 @@ def _context(tls, config, verify):
 
 
 def step(ws, connection, load):
-    """Put TLS over the connected socket, and let the poller watch it.
+    """Put TLS over the connected socket, and let the poller watch it; for axTLS make its context.
 
-    Raises `OSError` and `ValueError` when the certificates cannot be read or the handshake of axTLS fails; that of
-    mbedTLS comes with the first writes. `MemoryError` when there is too little memory to begin.
+    Raises `OSError` and `ValueError` when the certificates cannot be read; the handshake of mbedTLS comes with the
+    first writes. `MemoryError` when there is too little memory to begin.
     """
     gc.collect()
     connection.step = "request"
@@ -94,9 +94,8 @@ def step(ws, connection, load):
         literal = ":" in host or host.replace(".", "").isdigit()
         name = None if literal and not verify else host
     if not hasattr(tls, "MBEDTLS_VERSION") and platform != "esp32":
-        context = _context(tls, config, verify)
-        AxTLS = load("axtls").AxTLS
-        connection.socket = AxTLS(ws, connection, lambda gate: context.wrap_socket(gate, server_hostname=name))
+        connection.args += (_context(tls, config, verify), name)
+        connection.step = "axtls"  # when this module has gone, for axTLS needs what memory there is
         return
     if platform == "esp32":
         import esp32

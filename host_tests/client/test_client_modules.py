@@ -87,3 +87,13 @@ def test_missing_module_is_import_error_that_names_the_file(folders, interpreter
     )  # fmt: skip
     said = (done.stdout + done.stderr).splitlines()
     assert said[-1] == f"ImportError: {mine['.mpy']}/uwebsocket_deflate.mpy" and done.returncode
+
+
+@pytest.mark.parametrize(("heap", "free"), [("40k", True), ("20k", False)], ids=["much memory", "little memory"])
+def test_what_receives_goes_while_a_connection_opens_where_memory_is_short(url, folders, heap, free):
+    """On 32 bits: with objects twice as large nothing would go on in a heap that short."""
+    mine, _ = folders
+    found = told("micropython32", "receive_program.py", url, heap=heap, before=str(mine[".mpy"]))
+    phases = [["header", free], ["connection", True], ["hello", True], ["error", True], ["close", True]]
+    assert found["first"] == [["import", True], *phases]
+    assert found["second"] == phases

@@ -4,6 +4,7 @@ import array
 
 import pytest
 
+import fakes
 from servers import wire
 from support.client_session import FIRMWARE, Session, each
 
@@ -247,6 +248,43 @@ def test_write_that_lwip_delays_for_less_is_no_error(firmware):
         session.ws.send("late")
         assert session.frames() == [(wire.TEXT, b"late")]
         assert session.ws.connected
+
+
+def bare_socket_ms(firmware, nodelay, size, times, latency_ms):
+    """Return how long `times` writes of `size` bytes by a blocking socket take to arrive, on the fake clock."""
+    with fakes.board(*firmware, latency_ms=latency_ms) as board:
+        sock, peer = board.pair()
+        if nodelay:
+            sock.setsockopt(6, 1, 1)
+        sock.setblocking(True)
+        board.advance(1000)
+        began = board.clock.now
+        for _ in range(times):
+            data = memoryview(bytes(size))
+            while data:
+                data = data[sock.write(data) :]
+        board.advance(1000)
+        assert len(peer.received()) == size * times
+        return peer.segments[-1][0] - began
+
+
+@each([one for one in FIRMWARE if one[0] == "esp32"])
+@pytest.mark.parametrize("latency_ms", [1, 2, 5, 20])
+@pytest.mark.parametrize(("free", "least"), [(25000, 0.95), (24000, 0.7)], ids=["some memory", "less memory"])
+def test_128_kib_in_fragments_take_little_longer_than_by_a_bare_socket(firmware, latency_ms, free, least):
+    """The quicker of bare sockets is the measure: with Nagle's algorithm or without."""
+    size, times = 4096, 32
+    bare_ms = min(bare_socket_ms(firmware, nodelay, size, times, latency_ms) for nodelay in (False, True))
+    with Session(firmware, latency_ms=latency_ms) as session:
+        session.board.mem_free = free
+        peer = session.open()
+        session.board.advance(1000)
+        began = session.board.clock.now
+        for number in range(times):
+            session.ws.send(bytes(size), 0 if number else wire.BINARY, number == times - 1)
+        session.board.advance(1000)
+        assert [len(payload) for _, payload in session.frames()] == [size] * times
+        assert bare_ms / (peer.segments[-1][0] - began) >= least
 
 
 @each(FIRMWARE)
