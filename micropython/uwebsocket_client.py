@@ -874,7 +874,9 @@ if not _keep and _folder != ".frozen":
     load("connect")
     load("request")
     load("reply")
-    load("receive", True)
     gc.collect()
+    if gc.mem_free() >= _SHORT:
+        load("receive", True)
+        gc.collect()
 
 createClient = WebSocketClient  # NodeMCU's name
