@@ -484,7 +484,7 @@ class WebSocketClient:
         """
         payload = 1000
         if code != 1000 or reason != "":
-            payload = load("error").close(code, reason, load)
+            payload = load("error").close(code, reason)
         self._noted = payload
         self._settle()
 

@@ -30,11 +30,10 @@ def throw(what, value=None):
     raise ValueError(_TEXTS[what].format(value))
 
 
-def close(code, reason, load):
+def close(code, reason):
     """Return the payload of a Close frame (RFC 6455 5.5.1).
 
-    `code`: 1000 to 1003, 1007 to 1014 or 3000 to 4999; `reason`: `str` of at most 123 bytes of UTF-8;
-    `load`: the client's.
+    `code`: 1000 to 1003, 1007 to 1014 or 3000 to 4999; `reason`: `str` of at most 123 bytes of UTF-8.
     Raises `ValueError` for others.
     """
     if type(code) is not int or not (999 < code < 1004 or 1006 < code < 1015 or 2999 < code < 5000):
@@ -43,9 +42,16 @@ def close(code, reason, load):
         throw("reason")
     try:
         payload = bytes((code >> 8, code & 0xFF)) + reason.encode()
+        # MicroPython lets surrogates and overlong forms into a str (RFC 3629 3). Not by utf8(), for to load it is
+        # refused to a callback that has interrupted just that.
+        for n in map(ord, reason):
+            if 0xD7FF < n < 0xE000 or n > 0x10FFFF:
+                throw("reason")
+        if payload[2:] != "".join(map(chr, map(ord, reason))).encode():
+            throw("reason")
     except (AttributeError, UnicodeError):
         payload = b""
-    if not 1 < len(payload) < 126 or load("receive", True).utf8(payload, 2, len(payload), 0):
+    if not 1 < len(payload) < 126:
         throw("reason")
     return payload
 

@@ -347,3 +347,17 @@ def test_lwip_is_drained_before_it_closes(firmware):
         peer.close(after_ms=100)
         session.finish()
         assert peer.logged() == ["connected", "fin sent", "fin received"]
+
+
+@each()
+def test_close_with_a_reason_by_a_callback_while_what_receives_is_loaded(firmware):
+    """To load it again is refused then, and close() must not need it."""
+    with Session(firmware) as session:
+        client = session.board.load("uwebsocket_client")
+        peer = session.open()
+        session.board.modules.pop("uwebsocket_receive")
+        client._loading = "uwebsocket_receive"
+        session.ws.close(4000, "\u00e9")
+        client._loading = None
+        session.board.advance(100)
+        assert session.sent_close(peer) == 4000
