@@ -11,20 +11,20 @@ for asyncio, `deflate=True` compression.
 options.defaults(masker=True, asyncio=False, deflate=False)
 
 for name in (
-    "uwebsocket_axtls.py",
-    "uwebsocket_board.py",
+    "_wsaxtls.py",
+    "_wsboard.py",
     "uwebsocket_client.py",
-    "uwebsocket_config.py",
-    "uwebsocket_connect.py",
-    "uwebsocket_error.py",
-    "uwebsocket_network.py",
-    "uwebsocket_protocol.py",
-    "uwebsocket_receive.py",
-    "uwebsocket_reply.py",
-    "uwebsocket_request.py",
-    "uwebsocket_timer.py",
-    "uwebsocket_tls.py",
-    "uwebsocket_url.py",
+    "_wsconfig.py",
+    "_wsconnect.py",
+    "_wserror.py",
+    "_wsnetwork.py",
+    "_wsprotocol.py",
+    "_wsreceive.py",
+    "_wsreply.py",
+    "_wsrequest.py",
+    "_wstimer.py",
+    "_wstls.py",
+    "_wsurl.py",
 ):
     module(name, opt=3)
 if options.masker:

@@ -44,7 +44,7 @@ _HEADER = const(5)
 TEXT = _TEXT
 BINARY = _BINARY
 
-# Indices of the options, see KEYS in uwebsocket_config
+# Indices of the options, see KEYS in _wsconfig
 _CONNECT_TIMEOUT = const(2)
 _CLOSE_TIMEOUT = const(3)
 _SEND_TIMEOUT = const(4)
@@ -119,7 +119,7 @@ def find():
             # Frozen modules cannot be seen, only tried.
             path[:] = (folder,)
             try:
-                import uwebsocket_protocol  # noqa: F401
+                import _wsprotocol  # noqa: F401
 
                 break
             except ImportError:
@@ -144,21 +144,20 @@ _folder, _keep = find()
 search = path[:]
 path[:] = (_folder,)
 try:
-    from uwebsocket_protocol import Connection
+    from _wsprotocol import Connection
 finally:
     path[:] = search
 del find, machine, search
 
 
 def load(name, keep=_keep):
-    """Return the module uwebsocket_<name>, from the folder of this one and no other.
+    """Return a module of the client, from the folder of this one and no other.
 
     `name`: `str`; `keep`: whether it stays in memory. Where memory is short it does not: hold it only while it is
     needed. Raises `OSError(EALREADY)` where the interrupted program is loading the same, `ImportError`, `MemoryError`.
     """
     global _loading, _board
-    board = name == "board"  # which stays in any case
-    name = __name__[:11] + name
+    board = name == "_wsboard"  # which stays in any case
     before = _loading
     if name == before:
         raise OSError(errno.EALREADY, name)
@@ -212,7 +211,7 @@ class WebSocketClient:
     by that method before it returns, and `poll` does nothing.
     """
 
-    # The options in the order of KEYS in uwebsocket_config
+    # The options in the order of KEYS in _wsconfig
     _config = (None, (), 10000, 5000, 10000, 30000, 2, None, None, False, 1000, 60000, False, True, None)
 
     def __init__(self):
@@ -252,9 +251,9 @@ class WebSocketClient:
         (client, status). Raises `ValueError` for another event, `TypeError` for a handler that cannot be called.
         """
         if event not in list(self._handlers):
-            load("error").throw("event", event)
+            load("_wserror").throw("event", event)
         if handler is not None and not callable(handler):
-            load("error").throw("handler")
+            load("_wserror").throw("handler")
         self._handlers[event] = handler
 
     def config(self, params):
@@ -264,7 +263,7 @@ class WebSocketClient:
         unknown key or a wrong value, and then changes nothing; `TypeError` for no dict;
         `ImportError` for `compression` without `uwebsocket_deflate`.
         """
-        self._config = load("config").update(self._config, params, load)
+        self._config = load("_wsconfig").update(self._config, params, load)
 
     def connect(self, url):
         """Begin to connect; "connection" or "close" tells the outcome.
@@ -274,7 +273,7 @@ class WebSocketClient:
         for a URL that is no `str`.
         """
         if not isinstance(url, str):
-            load("error").throw("url")
+            load("_wserror").throw("url")
         owner = self._owner
         try:
             self._owner = _METHOD
@@ -316,7 +315,7 @@ class WebSocketClient:
             else:
                 view = memoryview(message)
                 if not isinstance(message, (bytes, bytearray)) and len(bytes(view[:1])) > 1:
-                    view = load("error").memory(message)  # items of more than a byte
+                    view = load("_wserror").memory(message)  # items of more than a byte
             n = len(view)
             if opcode is None:
                 opcode = kind
@@ -345,7 +344,7 @@ class WebSocketClient:
                     if fin:
                         text = None
             if wrong:
-                load("error").throw(wrong, opcode)
+                load("_wserror").throw(wrong, opcode)
             if not opened:
                 raise OSError(errno.ENOTCONN, "send")
 
@@ -387,7 +386,7 @@ class WebSocketClient:
         `RuntimeError` in a handler of this client that asks it to wait.
         """
         if self._owner == _HANDLER and timeout_ms:
-            load("error").throw("wait")
+            load("_wserror").throw("wait")
         alive = self._serve(timeout_ms)
         if not (self._owner or _loading):  # else it has done nothing
             self._news = False
@@ -484,7 +483,7 @@ class WebSocketClient:
         """
         payload = 1000
         if code != 1000 or reason != "":
-            payload = load("error").close(code, reason)
+            payload = load("_wserror").close(code, reason)
         self._noted = payload
         self._settle()
 
@@ -565,13 +564,13 @@ class WebSocketClient:
             if not _keep:
                 gc.collect()
                 if gc.mem_free() < _SHORT:
-                    modules.pop(__name__[:11] + "receive", None)
+                    modules.pop("_wsreceive", None)
             self.close_code = 1006
             self.close_reason = ""
             self.protocol = self.http_status = self.errno = self.error = None
             self._connection = connection = Connection()
             if _board is not False:
-                connection.step = "board"
+                connection.step = "_wsboard"
             if not _loading:  # else the next poll() begins
                 self._run()
             connection.ready = True  # the background looks at once, for nothing may come
@@ -788,7 +787,7 @@ class WebSocketClient:
                         connection.task = load(connection.step).step(self, connection, load)
                         continue
                     # the last step has gone: what stays goes below the room for messages
-                    receiver = load("receive", True)
+                    receiver = load("_wsreceive", True)
                     gc.collect()
                     connection.buffer = connection.out_buf = bytearray(_SCRATCH)
                     connection.utf8 = receiver.utf8
@@ -870,13 +869,13 @@ class WebSocketClient:
 if not _keep and _folder != ".frozen":
     # The names in these modules stay when they go: take them in now, at the low end of the heap. And a module that is
     # missing is missed at once.
-    load("url")
-    load("connect")
-    load("request")
-    load("reply")
+    load("_wsurl")
+    load("_wsconnect")
+    load("_wsrequest")
+    load("_wsreply")
     gc.collect()
     if gc.mem_free() >= _SHORT:
-        load("receive", True)
+        load("_wsreceive", True)
         gc.collect()
 
 createClient = WebSocketClient  # NodeMCU's name

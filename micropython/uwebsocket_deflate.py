@@ -13,7 +13,7 @@ from io import BytesIO
 from deflate import RAW, DeflateIO
 from micropython import const
 
-_MAX_MESSAGE = const(7)  # index of the option, see KEYS in uwebsocket_config
+_MAX_MESSAGE = const(7)  # index of the option, see KEYS in _wsconfig
 
 _PIECE = const(512)  # bytes that are unfolded at once, as many as the receiver hands over at once
 _BODY = const(4)  # where they begin, after the header

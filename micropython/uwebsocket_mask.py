@@ -2,7 +2,7 @@
 """The masking of RFC 6455 5.3 in viper: many times as fast as bytecode, and without the heap.
 
 Compile it for the board's own instruction set (`mpy-cross -march=...`) and put it beside
-`uwebsocket_protocol`, which uses it when it can be imported.
+`_wsprotocol`, which uses it when it can be imported.
 """
 
 import micropython

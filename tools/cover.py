@@ -1,6 +1,6 @@
 """Check that the tests of each device module cover it: those of its own name, line by line, on CPython.
 
-The tests of `uwebsocket_config` are `host_tests/client/test_config*.py`; those whose tests are named after what the
+The tests of `_wsconfig` are `host_tests/client/test_config*.py`; those whose tests are named after what the
 client does with them are in TESTS. What only a board has, tests reach through the shim and the fakes; the interpreter's
 subprocesses count too.
 """
@@ -27,20 +27,20 @@ TESTS = {
         "client_timers",
         "client_arguments",
     ),
-    "uwebsocket_protocol": ("protocol", "client_sending"),
-    "uwebsocket_receive": ("receive", "client_receiving"),
-    "uwebsocket_url": ("url", "client_connecting", "client_reconnecting"),
-    "uwebsocket_request": ("request", "client_connecting", "tls_scripted"),
-    "uwebsocket_reply": ("reply", "client_connecting"),
-    "uwebsocket_connect": ("client_connecting", "client_reconnecting"),
-    "uwebsocket_error": ("errors", "client_closing"),
-    "uwebsocket_network": ("board",),
-    "uwebsocket_timer": ("board",),
-    "uwebsocket_tls": ("tls_scripted",),
-    "uwebsocket_axtls": ("tls_scripted",),
+    "_wsprotocol": ("protocol", "client_sending"),
+    "_wsreceive": ("receive", "client_receiving"),
+    "_wsurl": ("url", "client_connecting", "client_reconnecting"),
+    "_wsrequest": ("request", "client_connecting", "tls_scripted"),
+    "_wsreply": ("reply", "client_connecting"),
+    "_wsconnect": ("client_connecting", "client_reconnecting"),
+    "_wserror": ("errors", "client_closing"),
+    "_wsnetwork": ("board",),
+    "_wstimer": ("board",),
+    "_wstls": ("tls_scripted",),
+    "_wsaxtls": ("tls_scripted",),
 }
 # Percent of a module's lines. TLS and the board's part of connecting have tests of other names.
-LEAST = {"uwebsocket_connect": 70, "uwebsocket_error": 80}
+LEAST = {"_wsconnect": 70, "_wserror": 80}
 LEAST_ELSE = 90
 
 _CONFIGURATION = """\
@@ -67,7 +67,7 @@ def modules():
 
 def tests(module):
     """Return the files of tests of a module."""
-    own = module.removeprefix("uwebsocket_")
+    own = module.removeprefix("uwebsocket_").removeprefix("_ws")
     files = [file for name in TESTS.get(module, (own,)) for file in sorted(FOLDER.glob(f"test_{name}*.py"))]
     if not files:
         raise CoverError(f"{module} has no tests of its name (try: {FOLDER.relative_to(rigs.ROOT)}/test_{own}.py)")

@@ -307,7 +307,7 @@ def test_wake_that_finds_the_queue_full_is_made_up_for_by_the_next(firmware):
 
         for _ in range(session.board.profile.schedule_depth):
             scheduler.schedule(again, None)
-        session.board.load("uwebsocket_board").wake()
+        session.board.load("_wsboard").wake()
         scheduler.clear()
         session.server.accept().frame(wire.TEXT, "later")
         session.board.run_background(1000)
@@ -611,7 +611,7 @@ def test_background_asks_only_once_while_a_module_is_loaded(firmware):
         session.board.run_background(1000)
         assert session.ws.connected
         client = session.board.load("uwebsocket_client")
-        client._loading = "uwebsocket_config"
+        client._loading = "_wsconfig"
         before = session.board.calls["schedule"]
         session.peer = session.server.peers[-1]
         session.peer.frame(wire.TEXT, "meanwhile")

@@ -290,7 +290,7 @@ def test_connect_that_fails_early_is_told_by_itself(firmware, early, times):
         assert session.ws.connected
 
 
-MODULES = ["url", "connect", "board", "request", "reply"]
+MODULES = ["_wsurl", "_wsconnect", "_wsboard", "_wsrequest", "_wsreply"]
 
 
 @each(BOARDS)
@@ -298,8 +298,8 @@ MODULES = ["url", "connect", "board", "request", "reply"]
 @pytest.mark.parametrize("background", [True, False], ids=["background", "poll"])
 def test_connect_without_memory_for_a_module_is_told_with_minus_101(firmware, name, background):
     with Session(firmware, QUIET | {"background": background}) as session:
-        session.board.modules.pop("uwebsocket_" + name, None)
-        without(session, "uwebsocket_" + name)
+        session.board.modules.pop(name, None)
+        without(session, name)
         session.ws.connect(URL)
         assert not session.statuses
         if background:
@@ -321,17 +321,17 @@ def test_connect_without_memory_for_a_module_is_told_with_minus_101(firmware, na
 def test_board_loads_only_the_parts_that_it_needs(firmware, background):
     esp32 = firmware[0] == "esp32"
     with Session(firmware, QUIET | {"background": background}) as session:
-        for name in ("timer", "link"):
-            session.board.modules.pop("uwebsocket_" + name, None)
+        for name in ("_wstimer", "_wsnetwork"):
+            session.board.modules.pop(name, None)
         session.open()
-        assert ("uwebsocket_timer" in session.board.modules) == (background == 50 or background and esp32)
-        assert ("uwebsocket_network" in session.board.modules) == esp32
+        assert ("_wstimer" in session.board.modules) == (background == 50 or background and esp32)
+        assert ("_wsnetwork" in session.board.modules) == esp32
 
 
 @each(BOARDS)
 def test_connect_without_memory_for_the_timer_is_told_with_minus_101(firmware):
     with Session(firmware, QUIET | {"background": 50}) as session:
-        without(session, "uwebsocket_timer")
+        without(session, "_wstimer")
         session.ws.connect(URL)
         assert not session.statuses
         session.board.run_background(2000)
@@ -346,11 +346,11 @@ def test_connect_without_memory_for_the_timer_is_told_with_minus_101(firmware):
 @pytest.mark.parametrize("name", MODULES)
 def test_reconnect_goes_on_when_there_is_memory_again(firmware, name):
     with Session(firmware, WAITS | {"reconnect_min_ms": 300, "reconnect_max_ms": 300}) as session:
-        session.board.modules.pop("uwebsocket_" + name, None)
-        without(session, "uwebsocket_" + name, 3)
+        session.board.modules.pop(name, None)
+        without(session, name, 3)
         session.ws.connect(URL)
         session.board.run_background(3000)
-        if name in ("url", "board"):  # the background has not begun, nothing comes by itself
+        if name in ("_wsurl", "_wsboard"):  # the background has not begun, nothing comes by itself
             session.until(lambda: session.ws.connected, 5000)
         assert session.ws.connected and session.statuses == [-101] * 3
         told = [when for when, event in zip(session.times, session.events, strict=True) if event[0] == "close"]

@@ -355,8 +355,8 @@ def test_close_with_a_reason_by_a_callback_while_what_receives_is_loaded(firmwar
     with Session(firmware) as session:
         client = session.board.load("uwebsocket_client")
         peer = session.open()
-        session.board.modules.pop("uwebsocket_receive")
-        client._loading = "uwebsocket_receive"
+        session.board.modules.pop("_wsreceive")
+        client._loading = "_wsreceive"
         session.ws.close(4000, "\u00e9")
         client._loading = None
         session.board.advance(100)

@@ -39,7 +39,7 @@ def folders(tmp_path_factory):
     for folder in (*client.values(), *evil.values()):
         folder.mkdir(parents=True)
     names = ["uwebsocket_deflate", "uwebsocket_mask"]  # which may be missing
-    for source in rigs.DEVICE.glob("uwebsocket_*.py"):
+    for source in compiler.modules():
         shutil.copy(source, client[".py"])
         if source.stem != CLIENT:
             names.append(source.stem)
@@ -71,7 +71,7 @@ def test_files_of_the_current_folder_with_names_of_modules_never_run(url, folder
 def test_files_that_must_not_run_would_tell_it(folders, interpreter, evil):
     _, theirs = folders
     done = subprocess.run(
-        [*rigs.command(interpreter), "-c", "import uwebsocket_url"],
+        [*rigs.command(interpreter), "-c", "import _wsurl"],
         cwd=theirs[evil], env=os.environ | {"MICROPYPATH": ":.frozen"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert '"ran"' in done.stdout and done.returncode

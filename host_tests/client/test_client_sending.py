@@ -445,7 +445,7 @@ def test_memory_error_within_send_ends_with_minus_16_or_minus_199(firmware, sent
     """Nothing of the frame has gone out: the server is told. A part has: no further byte."""
     with Session(firmware) as session:
         peer = session.open()
-        module = session.board.load("uwebsocket_protocol")
+        module = session.board.load("_wsprotocol")
         right, left = module.mask, [sent]
 
         def mask(*arguments):

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from common import rigs
-from uwebsocket_config import KEYS
+from _wsconfig import KEYS
+from common import compiler
 
 _COMMENT = re.compile(r"^# Indices of the options|# index of the option")
 
@@ -30,7 +30,7 @@ def _constants(source):
     return found
 
 
-_SOURCES = {path.stem: path.read_text() for path in sorted(rigs.DEVICE.glob("uwebsocket_*.py"))}
+_SOURCES = {path.stem: path.read_text() for path in compiler.modules()}
 _FOUND = [(module, name, at) for module, text in _SOURCES.items() for name, at in _constants(text).items()]
 
 

@@ -1,4 +1,4 @@
-"""uwebsocket_config: what each option takes and what it refuses, on every interpreter."""
+"""_wsconfig: what each option takes and what it refuses, on every interpreter."""
 
 import importlib
 
@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from _wsconfig import KEYS, update
 from common import rigs
 from support import chip_tables
 from support.programs import CHIP, told
 from upy.config_cases import BAD, DEFAULTS, GOOD, NOT_DICTS, UNKNOWN, token
 from upy.plain import plain
-from uwebsocket_config import KEYS, update
 
 _BASE = tuple(DEFAULTS[key] for key in KEYS)
 _INTERPRETERS = (*rigs.INTERPRETERS, CHIP)
@@ -19,7 +19,7 @@ _EACH = pytest.mark.parametrize("interpreter", _INTERPRETERS)
 
 
 def _load(name):
-    return importlib.import_module("uwebsocket_" + name)
+    return importlib.import_module(name)
 
 
 def _told(interpreter):

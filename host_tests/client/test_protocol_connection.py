@@ -1,9 +1,9 @@
-"""Connection of uwebsocket_protocol: what is written, in which order, and what an interrupted write leaves."""
+"""Connection of _wsprotocol: what is written, in which order, and what an interrupted write leaves."""
 
 import pytest
 
+from _wsprotocol import Connection
 from servers import wire
-from uwebsocket_protocol import Connection
 
 _IN, _OUT, _HUP = 1, 4, 16
 _BINARY = 0x82

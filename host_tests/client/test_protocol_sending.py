@@ -1,16 +1,16 @@
-"""Frame headers and masking of uwebsocket_protocol, in bytecode and in machine code, on every interpreter."""
+"""Frame headers and masking of _wsprotocol, in bytecode and in machine code, on every interpreter."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from _wsprotocol import header, mask
 from common import compiler, rigs
 from servers import wire
 from support import chip_tables
 from support.programs import CHIP, MICROPYTHONS, told
 from upy.plain import plain
 from upy.protocol_cases import KEY, SOURCE, mask_runs
-from uwebsocket_protocol import header, mask
 
 _PROGRAM = "protocol_program.py"
 _BODY = 16

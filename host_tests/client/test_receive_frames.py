@@ -1,4 +1,4 @@
-"""The receiver of uwebsocket_receive: every rule of RFC 6455 5 to 8, on every interpreter, however the bytes come."""
+"""The receiver of _wsreceive: every rule of RFC 6455 5 to 8, on every interpreter, however the bytes come."""
 
 import itertools
 import tracemalloc
@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from _wsreceive import receiver
 from common import rigs
 from servers import wire
 from support import chip_tables
@@ -14,7 +15,6 @@ from support.programs import CHIP, MICROPYTHONS, told
 from upy import protocol_cases
 from upy.plain import plain
 from upy.protocol_player import Feed, is_end, play, ways
-from uwebsocket_receive import receiver
 
 _PROGRAM = "protocol_program.py"
 _RUNS = list(protocol_cases.runs())

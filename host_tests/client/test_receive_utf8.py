@@ -1,14 +1,14 @@
-"""utf8() of uwebsocket_receive against CPython's strict decoder, on every interpreter, across every cut."""
+"""utf8() of _wsreceive against CPython's strict decoder, on every interpreter, across every cut."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from _wsreceive import utf8
 from common import rigs
 from support.programs import CHIP, told
 from upy import protocol_cases
 from upy.plain import digest
-from uwebsocket_receive import utf8
 
 _BETWEEN, _INSIDE, _WRONG = 0, 1, 2
 _RESTS = [first + b"\x80" * more for first in (b"\x80", b"\xbf") for more in range(3)]  # one fits whatever is missing

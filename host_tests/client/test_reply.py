@@ -1,16 +1,16 @@
-"""reply() of uwebsocket_reply: what the server answers, on every interpreter, cut at every byte."""
+"""reply() of _wsreply: what the server answers, on every interpreter, cut at every byte."""
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from _wsreply import reply
 from common import rigs
 from support import chip_tables
 from support.programs import CHIP, told
 from upy.handshake_cases import ACCEPT, GOOD_LINES, HEADERS, PROTOCOLS, REPLIES, REPLY_MOST, joined
 from upy.handshake_player import WAITING, play, play_all_ways
 from upy.plain import plain
-from uwebsocket_reply import reply
 
 _GOOD = joined(*GOOD_LINES, b"Sec-WebSocket-Protocol: chat")
 _AFTER = b"\x81\x02hi\r\n\r\n"

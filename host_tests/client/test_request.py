@@ -1,4 +1,4 @@
-"""request() of uwebsocket_request: the upgrade request, on every interpreter."""
+"""request() of _wsrequest: the upgrade request, on every interpreter."""
 
 import pytest
 from hypothesis import given, settings

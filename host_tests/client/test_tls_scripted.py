@@ -443,7 +443,7 @@ def test_plain_connection_loads_nothing_of_tls(firmware):
         session.board.listen(ADDRESS, 80, upgrade=True)
         session.connect(f"ws://{ADDRESS}/")
         session.until(lambda: session.ws.connected)
-        assert not {"tls", "ssl", "uwebsocket_tls", "uwebsocket_axtls"} & set(session.board.modules)
+        assert not {"tls", "ssl", "_wstls", "_wsaxtls"} & set(session.board.modules)
 
 
 # More than one

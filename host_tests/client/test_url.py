@@ -1,4 +1,4 @@
-"""parse_url() of uwebsocket_url: URLs good and bad, on every interpreter."""
+"""parse_url() of _wsurl: URLs good and bad, on every interpreter."""
 
 import base64
 import re
@@ -7,12 +7,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from _wsurl import parse_url
 from common import rigs
 from support.programs import CHIP, told
 from upy.handshake_cases import KEY, URLS
 from upy.handshake_player import parsed, requested
 from upy.plain import plain
-from uwebsocket_url import parse_url
 
 _STATUSES = (-1, -2, -3, -4)
 

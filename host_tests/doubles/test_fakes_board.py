@@ -84,15 +84,15 @@ def test_program_catches_the_board_s_errors_as_os_error_with_a_number():
 
 def test_program_of_two_boards_has_two_states():
     with fakes.board("esp8266") as first, fakes.board("esp32") as second:
-        assert first.load("uwebsocket_protocol") is first.load("uwebsocket_protocol")
-        assert first.load("uwebsocket_protocol") is not second.load("uwebsocket_protocol")
+        assert first.load("_wsprotocol") is first.load("_wsprotocol")
+        assert first.load("_wsprotocol") is not second.load("_wsprotocol")
 
 
 def test_program_after_a_soft_reset_is_fresh():
     with fakes.board("esp8266") as board:
-        before = board.load("uwebsocket_protocol")
+        before = board.load("_wsprotocol")
         board.soft_reset()
-        assert board.load("uwebsocket_protocol") is not before
+        assert board.load("_wsprotocol") is not before
 
 
 def test_unknown_port_is_a_value_error_that_names_the_known():

@@ -466,7 +466,7 @@ def test_client_echoes_without_polling_from(chip, variant, way, client):
 def test_frozen_client_takes_next_to_nothing_of_the_heap(chip):
     one = chip(variant="client")
     free = "gc.collect()\nprint(gc.mem_free())\n"
-    before, after = map(int, execute(one, f"import gc\n{free}import uwebsocket_protocol\n{free}").split())
+    before, after = map(int, execute(one, f"import gc\n{free}import _wsprotocol\n{free}").split())
     assert before - after < 1000  # from littlefs: 2.8 KB
     assert execute(one, "import os; print([name for name in os.listdir('/') if 'uwebsocket' in name])") == "[]"
 

@@ -7,7 +7,7 @@ import tomllib
 import pytest
 
 import uwebsocket_client
-from common import rigs
+from common import compiler, rigs
 
 PAGES = [path for folder in (".", "docs", "boards/*") for path in sorted(rigs.ROOT.glob(f"{folder}/*.md"))]
 TARGETS = re.findall(r"^([a-z-]+):", (rigs.ROOT / "Makefile").read_text(), re.MULTILINE)
@@ -50,7 +50,7 @@ def told_statuses():
     Numbers that are only compared with, or calculated with, are none.
     """
     told = set(uwebsocket_client._statuses.values())
-    for path in rigs.DEVICE.glob("uwebsocket_*.py"):
+    for path in compiler.modules():
         nodes = list(ast.walk(ast.parse(path.read_text())))
         parts = [
             part for node in nodes if isinstance(node, ast.Compare | ast.BinOp) for part in ast.iter_child_nodes(node)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-import uwebsocket_config
+import _wsconfig
 from common import boards, certificates, echo_server, rigs
 from repository import test_readme_walk
 from support import samples
@@ -92,7 +92,7 @@ def test_costs_in_the_readme_are_rows_of_the_whole_table():
 def test_settings_in_the_readme_are_those_of_the_code():
     cells = re.findall(r"^\| (`[a-z_`, ]+`) \| .+ \| .+ \|$", README.read_text(), re.MULTILINE)
     named = [name for cell in cells for name in re.findall(r"[a-z_]+", cell)]
-    assert sorted(named) == sorted(uwebsocket_config.KEYS)
+    assert sorted(named) == sorted(_wsconfig.KEYS)
 
 
 def test_boards_in_the_readme_are_those_of_the_folders():

@@ -73,7 +73,7 @@ def test_package_built_twice_has_the_same_bytes_and_all_of_its_parts(copy, tmp_p
         "uwebsocket_host",
         built[0].name.removesuffix("-py3-none-any.whl") + ".dist-info",
     }
-    device = {f"uwebsocket_host/micropython/{path.name}" for path in rigs.DEVICE.glob("uwebsocket_*.py*")}
+    device = {f"uwebsocket_host/micropython/{path.name}" for path in rigs.DEVICE.glob("*_*.py*")}
     shim = {f"uwebsocket_host/host_tests/shim/{path.name}" for path in rigs.SHIM.glob("*.py")}
     assert device | shim <= names
 

@@ -21,14 +21,14 @@ MPREMOTE = str(rigs.VENV / "bin" / "mpremote")
 SENT = rigs.ROOT / "tools" / "programs"
 # Not the masker: it is in viper, and its names are the compiler's.
 PROGRAMS = [
-    *sorted(path for path in rigs.DEVICE.glob("uwebsocket_*.py") if path.name != compiler.MASKER),
+    *(path for path in compiler.modules() if path.name != compiler.MASKER),
     *sorted(rigs.DEVICE.glob("examples/*.py")),
     boards.BOOT,
     *sorted(path for folder in ("board_test", "demo") for path in (SENT / folder).glob("*.py")),
 ]
 # What the ESP8266 lacks and does not reach: it stands behind a look at the TLS library or the platform.
 NOT_REACHED = {
-    "uwebsocket_tls": {
+    "_wstls": {
         "any attribute load_verify_locations",
         "module esp32",
         "any attribute idf_heap_info",

@@ -10,10 +10,10 @@ import sys
 
 import pytest
 
-from common import boards, rigs
+from common import boards, compiler, rigs
 
 _PORTS = {"stubs-esp8266": "esp8266", "stubs-esp32": "esp32"}
-_PROGRAMS = (*rigs.DEVICE.glob("uwebsocket_*.py"), *rigs.DEVICE.glob("examples/*.py"), boards.BOOT)
+_PROGRAMS = (*compiler.modules(), *rigs.DEVICE.glob("examples/*.py"), boards.BOOT)
 _ABSENT = re.compile(
     r"^([\w.]+):(\d+): error: (Module.* has no attribute .*|Cannot find implementation or library stub .*)$",
     re.MULTILINE,
@@ -21,7 +21,7 @@ _ABSENT = re.compile(
 _TIMEOUT_S = 120
 
 # What a program imports on another port only: (file, module)
-_OF_OTHER_PORTS = {"esp8266": {("uwebsocket_tls.py", "esp32")}, "esp32": set()}
+_OF_OTHER_PORTS = {"esp8266": {("_wstls.py", "esp32")}, "esp32": set()}
 
 # A program that is wrong on both ports, and one that is on the ESP8266 alone: each line but the first names what is
 # not there.

@@ -244,21 +244,21 @@ def _cut(name):
     return change
 
 
-_DIFFERS = "uwebsocket_error.mpy on the board differs from this repository (try: make deploy)"
+_DIFFERS = "_wserror.mpy on the board differs from this repository (try: make deploy)"
 _BROKEN = {
     "raises": (
-        _replace("uwebsocket_error", "raise ValueError('broken')"),
+        _replace("_wserror", "raise ValueError('broken')"),
         f"the client is at fault: close codes: ValueError broken; {_DIFFERS}",
     ),
     "hangs": (
-        _replace("uwebsocket_error", "while True: pass"),
+        _replace("_wserror", "while True: pass"),
         "the client is at fault: close codes: ",
     ),
     "restarts": (
-        _replace("uwebsocket_error", "import machine\nmachine.reset()"),
+        _replace("_wserror", "import machine\nmachine.reset()"),
         f"; the board restarted; {_DIFFERS}",
     ),
-    "cut-off": (_cut("uwebsocket_protocol.mpy"), "the client is at fault: import: "),
+    "cut-off": (_cut("_wsprotocol.mpy"), "the client is at fault: import: "),
     "wifi-off": (lambda one, _: one.wifi(False), "the network is at fault: the board's Wi-Fi is down (try: "),
 }
 
@@ -276,7 +276,7 @@ def test_broken_board_fails_and_tells_the_culprit_in_one_line(change, told, brea
 
 def test_board_that_restarts_goes_on_with_the_next_step(breakable, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(board_tester, "STEP_S", 5)
-    _replace("uwebsocket_error", "import machine\nmachine.reset()")(breakable, tmp_path)
+    _replace("_wserror", "import machine\nmachine.reset()")(breakable, tmp_path)
     assert _run(breakable, *_CLOSING, "--only", "memory") == 1
     assert "| memory | 16 connections, 0 B lost |" in capfd.readouterr().out
 
@@ -317,13 +317,13 @@ def test_address_of_another_computer_fails_and_says_so(virtual, capfd):
 
 
 def test_virtual_board_without_the_whole_client_gets_it_first(breakable, capfd):
-    (breakable.flash / "lib" / "uwebsocket_reply.mpy").unlink()
+    (breakable.flash / "lib" / "_wsreply.mpy").unlink()
     breakable.reset()
     assert _run(breakable, "--only", "handshake") == 0
     output, errors = capfd.readouterr()
     assert "| handshake | open after " in output
     assert "copy" not in output
-    assert "copy /lib/uwebsocket_reply.mpy" in errors
+    assert "copy /lib/_wsreply.mpy" in errors
 
 
 _UNUSABLE = {

@@ -61,12 +61,12 @@ def test_measure_of_a_failing_test_is_an_error_with_the_command(project):
 
 @pytest.mark.parametrize(
     ("percent", "line"),
-    [(90, ""), (89.9, "cover: uwebsocket_url: 89.9 % of its lines, the limit is 90 % (try: ")],
+    [(90, ""), (89.9, "cover: _wsurl: 89.9 % of its lines, the limit is 90 % (try: ")],
     ids=["at-the-limit", "below"],
 )
 def test_main_below_the_limit_fails_and_tells_figure_and_limit(monkeypatch, capsys, percent, line):
     monkeypatch.setattr(cover, "measure_all", lambda names: {name: (percent, [7]) for name in names})
-    assert cover.main(["uwebsocket_url"]) == bool(line)
+    assert cover.main(["_wsurl"]) == bool(line)
     assert capsys.readouterr().err.startswith(line)
 
 
@@ -74,4 +74,4 @@ def test_main_of_unknown_module_is_a_usage_error(capsys):
     with pytest.raises(SystemExit) as stopped:
         cover.main(["uwebsocket_new"])
     assert stopped.value.code == 2
-    assert "uwebsocket_url" in capsys.readouterr().err
+    assert "_wsurl" in capsys.readouterr().err

@@ -19,7 +19,7 @@ URL = "ws://192.168.1.7:8080/"
 MODULES = len(compiler.sources()) + 1  # and the masker
 
 # A client of two modules, which tells when they do not belong together.
-CLIENT = "import uwebsocket_url\nprint('client', {0}, uwebsocket_url.VERSION)\n"
+CLIENT = "import _wsurl\nprint('client', {0}, _wsurl.VERSION)\n"
 PART = "VERSION = {0}\nTEXT = '" + "so many words that the file needs several writes, " * 16 + "'\n"
 
 
@@ -147,9 +147,9 @@ def test_deploy_to_a_board_whose_main_goes_on_after_the_reset_interrupts_it_agai
 
 def test_deploy_with_one_module_changed_copies_that(case):
     case.run()
-    case.board.write("/lib/uwebsocket_url.mpy", b"something else")
+    case.board.write("/lib/_wsurl.mpy", b"something else")
     case.run()
-    assert [line.split()[1] for line in case.lines("copy")] == ["/lib/uwebsocket_url.mpy,"]
+    assert [line.split()[1] for line in case.lines("copy")] == ["/lib/_wsurl.mpy,"]
 
 
 def test_deploy_over_plain_files_removes_them_and_keeps_those_of_others(case, client):
@@ -157,7 +157,7 @@ def test_deploy_over_plain_files_removes_them_and_keeps_those_of_others(case, cl
     others = {"/lib/other.py": b"1", "/data.new": b"2", "/uwebsocket_mine.py": b"3"}
     for path, data in others.items():
         case.board.write(path, data)
-    for path in ("/uwebsocket_url.py", "/uwebsocket_client.mpy", "/lib/uwebsocket_url.mpy.new", "/main.py.new"):
+    for path in ("/_wsurl.py", "/uwebsocket_client.mpy", "/lib/_wsurl.mpy.new", "/main.py.new"):
         case.board.write(path, b"stale")
     case.run()
     assert case.modules() == digests(client) | {"other.py": hashlib.sha256(b"1").hexdigest()}
@@ -173,11 +173,11 @@ def test_deploy_of_plain_files_replaces_the_compiled_ones(case):
 
 def test_deploy_dry_changes_nothing_and_says_what_would_be_done(case):
     case.board.write("/lib.txt", b"")
-    case.board.write("/uwebsocket_url.py", b"")
+    case.board.write("/_wsurl.py", b"")
     before = case.board.image()
     case.run(dry_run=True, example="echo")
     assert case.board.image() == before and case.board.resets == []
-    assert len(case.lines("copy")) == MODULES + 1 and case.lines("remove") == ["remove /uwebsocket_url.py"]
+    assert len(case.lines("copy")) == MODULES + 1 and case.lines("remove") == ["remove /_wsurl.py"]
 
 
 def test_deploy_of_machine_code_that_does_not_load_takes_it_away(tmp_path, client):
@@ -373,14 +373,14 @@ def test_own_main_is_kept_unless_forced(case, tmp_path):
 
 OWN = {
     "no_file": ({"files": ("nothing.pem",)}, r"nothing\.pem is no file \(try: --file with "),
-    "no_folder": ({"libs": ("uwebsocket_url.py",)}, r"uwebsocket_url\.py is no folder \(try: --lib with "),
-    "a_name_of_the_client": ({"files": ("uwebsocket_url.py",)}, r"uwebsocket_url\.py is a file of the client's own"),
+    "no_folder": ({"libs": ("_wsurl.py",)}, r"_wsurl\.py is no folder \(try: --lib with "),
+    "a_name_of_the_client": ({"files": ("_wsurl.py",)}, r"_wsurl\.py is a file of the client's own"),
 }
 
 
 @pytest.mark.parametrize(("chosen", "text"), OWN.values(), ids=OWN)
 def test_own_files_that_cannot_be_given_are_refused(chosen, text, case, tmp_path):
-    (tmp_path / "uwebsocket_url.py").write_text("")
+    (tmp_path / "_wsurl.py").write_text("")
     given = {option: tuple(tmp_path / name for name in names) for option, names in chosen.items()}
     case.fails(text, payload.PayloadError, **given)
 
@@ -408,7 +408,7 @@ def two_modules(folder, version, end="py"):
     """Return the files of the client of two modules."""
     folder.mkdir(exist_ok=True)
     files = {}
-    for name, text in (("uwebsocket_url", PART), ("uwebsocket_client", CLIENT)):
+    for name, text in (("_wsurl", PART), ("uwebsocket_client", CLIENT)):
         source = folder / f"{name}.py"
         source.write_text(text.format(version))
         files[f"{name}.{end}"] = source

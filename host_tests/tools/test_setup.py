@@ -459,7 +459,7 @@ def test_missing_in_ci_is_nothing():
 
 @pytest.mark.parametrize("name", rigs.available())
 def test_device_env_of_interpreter_imports_the_sources(name):
-    program = "import sys; import uwebsocket_protocol; print(sys.implementation.name, uwebsocket_protocol.__file__)"
+    program = "import sys; import _wsprotocol; print(sys.implementation.name, _wsprotocol.__file__)"
     done = subprocess.run(
         [*rigs.command(name), "-c", program], env=rigs.device_env(name), capture_output=True, text=True, timeout=30
     )

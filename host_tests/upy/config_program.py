@@ -1,14 +1,14 @@
-"""Tells what uwebsocket_config makes of the tables."""
+"""Tells what _wsconfig makes of the tables."""
 
 from config_cases import BAD, DEFAULTS, GOOD, NOT_DICTS, UNKNOWN
 from plain import tell
 
-from uwebsocket_config import KEYS, update
+from _wsconfig import KEYS, update
 
 
 def load(name):
     """Return a module of the client's, as its own `load` does."""
-    return __import__("uwebsocket_" + name)
+    return __import__(name)
 
 
 BASE = tuple(DEFAULTS[key] for key in KEYS)

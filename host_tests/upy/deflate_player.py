@@ -2,8 +2,8 @@
 
 from protocol_player import LAST_PIECE, PIECE, Feed, is_end, ways
 
+from _wsreceive import receiver
 from uwebsocket_deflate import Deflate
-from uwebsocket_receive import receiver
 
 _IDLE_STEPS = 40  # without anything to read, at the end
 _BUDGET = 4096  # bytes that one poll() reads

@@ -6,8 +6,8 @@ import errno
 from losing import close_payload_of, status_of
 from plain import tell
 
+import _wserror as errors
 import uwebsocket_client
-import uwebsocket_error as errors
 
 _NAMES = (
     "ENOMEM",

@@ -2,10 +2,10 @@
 
 import sys
 
-import uwebsocket_request
-from uwebsocket_protocol import Connection
-from uwebsocket_reply import reply
-from uwebsocket_url import parse_url
+import _wsrequest
+from _wsprotocol import Connection
+from _wsreply import reply
+from _wsurl import parse_url
 
 WAITING = "waiting"
 
@@ -51,15 +51,15 @@ def requested(url, headers, protocols, key, most=None):
     connection.socket = connection.raw = connection.pollable = wire
     connection.args = target
     connection.fields = headers
-    urandom = uwebsocket_request.urandom
-    uwebsocket_request.urandom = lambda n: key
+    urandom = _wsrequest.urandom
+    _wsrequest.urandom = lambda n: key
     try:
-        for said in uwebsocket_request.step(wire, connection, None):
+        for said in _wsrequest.step(wire, connection, None):
             if said:
                 return "yields", said
     finally:
-        uwebsocket_request.urandom = urandom
-    if connection.waiting or connection.fields is not None or connection.step != "reply":
+        _wsrequest.urandom = urandom
+    if connection.waiting or connection.fields is not None or connection.step != "_wsreply":
         raise ValueError("the request is out, and the connection does not show it")
     return wire.sent, connection.args[0], connection.args[1]
 

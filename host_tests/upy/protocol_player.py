@@ -1,8 +1,8 @@
-"""Plays bytes to the receiver of uwebsocket_receive as a socket would bring them, and notes what it says."""
+"""Plays bytes to the receiver of _wsreceive as a socket would bring them, and notes what it says."""
 
 import sys
 
-from uwebsocket_receive import receiver
+from _wsreceive import receiver
 
 CLOSE = 8
 PIECE = 0x10

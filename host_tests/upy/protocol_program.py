@@ -1,4 +1,4 @@
-"""Tells what uwebsocket_protocol and uwebsocket_receive make of the tables: `protocol_program.py TOPIC [portable]`.
+"""Tells what _wsprotocol and _wsreceive make of the tables: `protocol_program.py TOPIC [portable]`.
 
 Topics: receiver, utf8, mask, locked (needs MicroPython). "portable" leaves out the masker in machine code.
 """
@@ -14,9 +14,9 @@ if "portable" in sys.argv:
 import protocol_cases
 from protocol_player import PIECE, Feed, play_all_ways
 
-import uwebsocket_protocol
-from uwebsocket_protocol import header, mask
-from uwebsocket_receive import receiver, utf8
+import _wsprotocol
+from _wsprotocol import header, mask
+from _wsreceive import receiver, utf8
 
 try:
     from micropython import heap_lock, heap_unlock
@@ -103,11 +103,11 @@ def topic_mask():
             scratch = bytearray(_BODY + 128)
             scratch[12:_BODY] = protocol_cases.KEY
             scratch[_BODY : _BODY + n] = source[start : start + n]
-            uwebsocket_protocol.memoryview = no_memory
+            _wsprotocol.memoryview = no_memory
             try:
                 mask(scratch, n)
             finally:
-                del uwebsocket_protocol.memoryview
+                del _wsprotocol.memoryview
             tell("no-memory-{}-of-{}".format(start, n), scratch[_BODY : _BODY + n])
 
 

@@ -1,4 +1,4 @@
-"""Tells in which phases of two connections uwebsocket_receive is in memory: `receive_program.py URL`."""
+"""Tells in which phases of two connections _wsreceive is in memory: `receive_program.py URL`."""
 
 import sys
 
@@ -10,7 +10,7 @@ seen = []
 
 
 def note(phase):
-    here = phase, "uwebsocket_receive" in sys.modules
+    here = phase, "_wsreceive" in sys.modules
     if here not in seen:
         seen.append(here)
 

@@ -21,7 +21,7 @@ class Background:
         """Let clients make themselves known, and the pauses of the program serve them."""
         import utime
         import uwebsocket_client
-        from uwebsocket_config import KEYS
+        from _wsconfig import KEYS
 
         served = KEYS.index("background")
         connect = uwebsocket_client.WebSocketClient.connect

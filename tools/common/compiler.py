@@ -11,7 +11,7 @@ from common import private_names, rigs
 MASKER = "uwebsocket_mask.py"
 # What a board gets only when it is asked for, by the name that asks
 EXTRAS = {"asyncio": "uwebsocket_asyncio.py", "deflate": "uwebsocket_deflate.py"}
-NOT_COMPILED = ("manifest.py", MASKER, *EXTRAS.values())
+_MANIFEST = "manifest.py"
 ARCHITECTURES = (
     "x86", "x64", "xtensa", "xtensawin", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "rv32imc",
 )  # fmt: skip
@@ -21,9 +21,14 @@ class BuildError(RuntimeError):
     """mpy-cross refused a file; the text is what it said."""
 
 
+def modules():
+    """Return the modules of the client, extras and masker among them."""
+    return sorted(path for path in rigs.DEVICE.glob("*.py") if path.name != _MANIFEST)
+
+
 def sources():
     """Return the modules that become portable .mpy files."""
-    return sorted(path for path in rigs.DEVICE.glob("*.py") if path.name not in NOT_COMPILED)
+    return [path for path in modules() if path.name not in (MASKER, *EXTRAS.values())]
 
 
 def extra_sources(names=tuple(EXTRAS)):
@@ -45,7 +50,7 @@ def compile_file(source, target, march=None, cross="mpy-cross"):
         if march:
             command.append(f"-march={march}")
         path = source
-        if source.name.startswith("uwebsocket_"):
+        if source.name in {path.name for path in modules()}:
             path = Path(scratch) / source.name
             path.write_bytes(private_names.replaced(source.read_bytes()))
         done = subprocess.run([*command, str(path)], capture_output=True, text=True, timeout=60, check=False)

@@ -11,7 +11,7 @@ import re
 from contextlib import contextmanager
 from urllib.parse import quote, urlsplit
 
-import uwebsocket_receive
+import _wsreceive
 from upy import handshake_player, protocol_player
 from upy.handshake_cases import ACCEPT, KEY, PROTOCOLS, REPLY_MOST
 
@@ -55,11 +55,11 @@ def _heap(most):
             take(len(self) + len(data))
             super().extend(data)
 
-    uwebsocket_receive.bytearray = Bounded
+    _wsreceive.bytearray = Bounded
     try:
         yield
     finally:
-        del uwebsocket_receive.bytearray
+        del _wsreceive.bytearray
 
 
 def _crumbs(stream, size):

@@ -5,9 +5,7 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(
-    include=["uwebsocket_receive", "uwebsocket_reply", "uwebsocket_request", "uwebsocket_url"]
-):
+with atheris.instrument_imports(include=["_wsreceive", "_wsreply", "_wsrequest", "_wsurl"]):
     import fuzz_targets
 
 target = fuzz_targets.TARGETS[sys.argv.pop(1)]

@@ -1,4 +1,4 @@
-# uwebsocket_error: wrong and rare arguments. MIT licence, see LICENSE.
+# _wserror: wrong and rare arguments. MIT licence, see LICENSE.
 """Texts for wrong arguments, and what is only rarely given: a Close code of the user's, odd memory.
 
 Loaded when it is needed, and let go again.

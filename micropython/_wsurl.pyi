@@ -2,8 +2,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import TypeAlias
 
+from _wsprotocol import Connection
 from uwebsocket_client import WebSocketClient
-from uwebsocket_protocol import Connection
 
 _Target: TypeAlias = tuple[bool, bytes, int, int, bytes | None]
 

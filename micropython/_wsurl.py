@@ -1,4 +1,4 @@
-# uwebsocket_url: takes a WebSocket URL apart. MIT licence, see LICENSE.
+# _wsurl: takes a WebSocket URL apart. MIT licence, see LICENSE.
 """RFC 6455 3 and RFC 3986 3, strict enough that nothing can be smuggled into a request.
 
 The first of the modules that take part in opening a connection, each loaded when its turn has come and let go
@@ -6,10 +6,10 @@ again: url, connect, tls, request, reply. The names in them would stay in the in
 so they have few, and compare bytes, which are no names.
 """
 
+from _wsprotocol import urandom
 from micropython import const
-from uwebsocket_protocol import urandom
 
-# Indices of the options, see KEYS in uwebsocket_config
+# Indices of the options, see KEYS in _wsconfig
 _HEADERS = const(0)
 _RECONNECT_MIN = const(10)
 _RECONNECT_MAX = const(11)
@@ -121,13 +121,13 @@ def step(ws, connection, load):
     ws._tries = min(ws._tries + 1, 29)
     most = min(max(least, 1) << ws._tries, ws._options[_RECONNECT_MAX])
     connection.pause_ms = least + ((most - least) * urandom(1)[0] >> 8)
-    connection.step = "connect"
+    connection.step = "_wsconnect"
     owner = ws._owner
     ws._owner = _HANDLER  # what is raised now is the program's, which may call the client as in a handler
     try:
         connection.fields = headers = ws._options[_HEADERS] or {}
         if callable(headers):
-            connection.fields = load("config").header_fields(headers())
+            connection.fields = load("_wsconfig").header_fields(headers())
     except MemoryError:
         ws._end(-101)
     except BaseException:

@@ -1,4 +1,4 @@
-# uwebsocket_config: checks what is given to config(). MIT licence, see LICENSE.
+# _wsconfig: checks what is given to config(). MIT licence, see LICENSE.
 """The configuration of a client: one tuple, in the order of `KEYS`.
 
 Loaded when `config()` is called, and let go again.
@@ -86,7 +86,7 @@ def _tls(value, load):
     if value.get("verify", "ca" in value):
         if "ca" not in value:
             raise ValueError("config: tls verify needs ca, the certificates to trust")
-        if not load("tls").can_verify():
+        if not load("_wstls").can_verify():
             raise ValueError("config: tls: this firmware cannot verify a server; leave out ca and verify")
 
 
@@ -121,7 +121,7 @@ def _check(key, value, load):
     elif key in ("reconnect", "compression"):
         _switch(key, value)
         if key == "compression" and value:
-            load("deflate", True)
+            load("uwebsocket_deflate", True)
     else:
         _whole(key, value)
         if key == "ping_interval_ms" and not value:

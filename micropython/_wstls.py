@@ -1,8 +1,8 @@
-# uwebsocket_tls: wss:// on the TLS library of the firmware. MIT licence, see LICENSE.
+# _wstls: wss:// on the TLS library of the firmware. MIT licence, see LICENSE.
 """TLS for a connection that is being opened.
 
 Loaded for a wss:// URL when TCP is connected, and let go again. mbedTLS (ESP32, PC) shakes hands in the first
-writes; axTLS (ESP8266) is kept in hand by `uwebsocket_axtls`.
+writes; axTLS (ESP8266) is kept in hand by `_wsaxtls`.
 """
 
 import gc
@@ -11,7 +11,7 @@ from sys import platform
 
 from micropython import const
 
-_TLS = const(8)  # index of the option, see KEYS in uwebsocket_config
+_TLS = const(8)  # index of the option, see KEYS in _wsconfig
 
 # Bytes of the ESP-IDF's heap that a handshake has been seen to need on an ESP32 (MicroPython 1.23 to 1.26): with 31 KB
 # it returned nothing for ever, with 36 KB it always succeeded.
@@ -78,7 +78,7 @@ def step(ws, connection, load):
     first writes. `MemoryError` when there is too little memory to begin.
     """
     gc.collect()
-    connection.step = "request"
+    connection.step = "_wsrequest"
     connection.doing = "time-out: TLS"
     connection.heard = None
     try:
@@ -95,7 +95,7 @@ def step(ws, connection, load):
         name = None if literal and not verify else host
     if not hasattr(tls, "MBEDTLS_VERSION") and platform != "esp32":
         connection.args += (_context(tls, config, verify), name)
-        connection.step = "axtls"  # when this module has gone, for axTLS needs what memory there is
+        connection.step = "_wsaxtls"  # when this module has gone, for axTLS needs what memory there is
         return
     if platform == "esp32":
         import esp32

@@ -1,7 +1,7 @@
-# uwebsocket_timer: the timer of the background. MIT licence, see LICENSE.
+# _wstimer: the timer of the background. MIT licence, see LICENSE.
 """Serves the clients in the background at a period.
 
-Loaded by `uwebsocket_board` for the first client that wants one, and kept. An ESP8266 does without: a Timer there is
+Loaded by `_wsboard` for the first client that wants one, and kept. An ESP8266 does without: a Timer there is
 not stopped by a soft reset and then writes into memory that is in other use (all versions), so the socket callback
 alone serves unless a period was given.
 """
@@ -9,11 +9,11 @@ alone serves unless a period was given.
 from sys import platform
 
 import machine
+from _wsboard import wake
 from micropython import const
 from utime import ticks_diff, ticks_ms
-from uwebsocket_board import wake
 
-# Indices of the options, see KEYS in uwebsocket_config
+# Indices of the options, see KEYS in _wsconfig
 _BACKGROUND = const(13)
 _TIMER = const(14)
 

@@ -1,5 +1,5 @@
-# uwebsocket_board: clients in the background of a board. MIT licence, see LICENSE.
-"""What only a board has: a scheduler, a socket that calls back, Wi-Fi; with `uwebsocket_timer`, a timer.
+# _wsboard: clients in the background of a board. MIT licence, see LICENSE.
+"""What only a board has: a scheduler, a socket that calls back, Wi-Fi; with `_wstimer`, a timer.
 
 Imported by the first `connect()` where `machine` has a `Timer`, and kept. The timer and the socket callback
 are hints, both may be lost: each only schedules a `_serve()` of all clients that run in the
@@ -12,18 +12,18 @@ import usocket
 from micropython import const, schedule
 from utime import ticks_diff, ticks_ms
 
-_BACKGROUND = const(13)  # index of the option, see KEYS in uwebsocket_config
+_BACKGROUND = const(13)  # index of the option, see KEYS in _wsconfig
 
 _HANDLER = const(2)  # an owner, as in uwebsocket_client
 
 _clients = ()  # those that run in the background and are not closed
-timer = None  # the module uwebsocket_timer, once a client has wanted a period
+timer = None  # the module _wstimer, once a client has wanted a period
 _scheduled = False
 
 if sys.platform == "esp32":
     from uwebsocket_client import load
 
-    isconnected = load("network", True).isconnected
+    isconnected = load("_wsnetwork", True).isconnected
     del load
 else:
 
@@ -52,15 +52,15 @@ def step(ws, connection, load):
     a timer that the board does not have; the attempt has then ended with -199.
     """
     global _clients, timer
-    connection.step = "url"
+    connection.step = "_wsurl"
     clients = _left(ws)
     background = ws._options[_BACKGROUND]
     if background is not False:
         clients += (ws,)
     _clients = clients
-    # on an ESP8266 only for a period that was given: uwebsocket_timer says why
+    # on an ESP8266 only for a period that was given: _wstimer says why
     if not (timer or background is False or background is True and sys.platform == "esp8266"):
-        timer = load("Timer".lower(), True)  # a literal of its own would be a name more
+        timer = load("_wstimer", True)
     if timer:
         try:
             timer.update(clients, True)

@@ -2,8 +2,8 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Protocol, type_check_only
 
+from _wsprotocol import Connection
 from uwebsocket_client import WebSocketClient
-from uwebsocket_protocol import Connection
 
 @type_check_only
 class _Outcome(Protocol):

@@ -1,7 +1,7 @@
-# uwebsocket_reply: the server's reply to the upgrade request. MIT licence, see LICENSE.
+# _wsreply: the server's reply to the upgrade request. MIT licence, see LICENSE.
 """The server's part of the opening handshake of RFC 6455 4.2.2.
 
-Loaded when the request is on its way, and let go again, see `uwebsocket_url`.
+Loaded when the request is on its way, and let go again, see `_wsurl`.
 """
 
 import gc

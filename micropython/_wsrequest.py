@@ -1,14 +1,14 @@
-# uwebsocket_request: the upgrade request. MIT licence, see LICENSE.
+# _wsrequest: the upgrade request. MIT licence, see LICENSE.
 """The client's part of the opening handshake of RFC 6455 4.1.
 
-Loaded when the server is reached, and let go again, see `uwebsocket_url`.
+Loaded when the server is reached, and let go again, see `_wsurl`.
 """
 
+from _wsprotocol import urandom
 from micropython import const
 from uwebsocket_client import b2a_base64, sha1
-from uwebsocket_protocol import urandom
 
-# Indices of the options, see KEYS in uwebsocket_config
+# Indices of the options, see KEYS in _wsconfig
 _PROTOCOLS = const(1)
 _COMPRESSION = const(12)
 
@@ -87,7 +87,7 @@ def _offers(ws, connection, load):
         fields["Sec-WebSocket-Protocol"] = comma.join(protocols)
     if not ws._options[_COMPRESSION]:
         return fields, protocols, None
-    extension = load("deflate", True).step(ws, connection)
+    extension = load("uwebsocket_deflate", True).step(ws, connection)
     return extension.offers(fields), protocols, extension.match
 
 
@@ -137,7 +137,7 @@ def step(ws, connection, load):
     connection.fields = None
     key = b2a_base64(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())[:-1]
     connection.args = key, protocols, match
-    connection.step = "reply"
+    connection.step = "_wsreply"
     connection.doing = "time-out: reply"
     if connection.pollable is not connection.raw:
         # While hands are shaken the SSLSocket knows which way it waits. Afterwards TCP itself is asked, which wakes at

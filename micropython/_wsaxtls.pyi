@@ -2,8 +2,8 @@ from collections.abc import Callable
 from ssl import SSLContext
 from types import ModuleType
 
+from _wsprotocol import Connection
 from uwebsocket_client import WebSocketClient
-from uwebsocket_protocol import Connection
 
 class AxTLS:
     def __init__(self, ws: WebSocketClient, connection: Connection, context: SSLContext, name: str | None) -> None: ...

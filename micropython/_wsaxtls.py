@@ -1,4 +1,4 @@
-# uwebsocket_axtls: keeps axTLS, the TLS of the ESP8266, from harm. MIT licence, see LICENSE.
+# _wsaxtls: keeps axTLS, the TLS of the ESP8266, from harm. MIT licence, see LICENSE.
 """A socket over axTLS that the client can use like any other.
 
 axTLS has one buffer for both directions, so what it writes destroys what it has decrypted or half
@@ -227,12 +227,12 @@ class AxTLS:
 
 
 def step(ws, connection, load):
-    """Put axTLS over the connected socket, with the context and the name that `uwebsocket_tls` has put into `args`.
+    """Put axTLS over the connected socket, with the context and the name that `_wstls` has put into `args`.
 
     Raises `OSError`, `ValueError` where the handshake fails, `MemoryError` when there is too little memory to begin.
     """
-    modules.pop(__name__[:11] + "receive", None)  # as in uwebsocket_client: nothing is received meanwhile
+    modules.pop("_wsreceive", None)  # as in uwebsocket_client: nothing is received meanwhile
     context, name = connection.args[-2:]
     connection.args = connection.args[:-2]
-    connection.step = "request"
+    connection.step = "_wsrequest"
     connection.socket = AxTLS(ws, connection, context, name)

@@ -3,9 +3,9 @@ from types import ModuleType
 
 from typing_extensions import Buffer
 
+from _wsprotocol import Connection
+from _wsurl import _Target
 from uwebsocket_client import WebSocketClient
-from uwebsocket_protocol import Connection
-from uwebsocket_url import _Target
 
 def memory(text: str | bytes) -> memoryview: ...
 def request(url: str, args: _Target, fields: dict[str, str], key: bytes) -> Iterator[str | Buffer]: ...

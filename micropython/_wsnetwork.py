@@ -1,5 +1,5 @@
-# uwebsocket_network: whether an ESP32 has a network. MIT licence, see LICENSE.
-"""The ESP32's part of `uwebsocket_board`, which takes it in there: an ESP8266 has no room to spare for it."""
+# _wsnetwork: whether an ESP32 has a network. MIT licence, see LICENSE.
+"""The ESP32's part of `_wsboard`, which takes it in there: an ESP8266 has no room to spare for it."""
 
 import errno
 

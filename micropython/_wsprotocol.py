@@ -1,9 +1,9 @@
-# uwebsocket_protocol: a connection, and the frames that it sends. MIT licence, see LICENSE.
+# _wsprotocol: a connection, and the frames that it sends. MIT licence, see LICENSE.
 """Frames of RFC 6455 as bytes, on their way out: headers and masking; and one connection.
 
 `header` and `mask` work on a scratch buffer, without I/O. A `Connection` has the socket. It is made for each attempt to
 connect and never used for another. It decides nothing: when something happens is the business of `uwebsocket_client`.
-What comes in is that of `uwebsocket_receive`.
+What comes in is that of `_wsreceive`.
 
 Layout of the scratch buffer (`bytearray` of 16 + 4*k bytes): the frame header ends at byte
 16, its masking key is in bytes 12 to 15, the masked payload begins at byte 16.
@@ -104,7 +104,7 @@ class Connection:
         self.locked = False  # axTLS must read before it can write
         self.count = 0  # bytes that may be read in this poll()
         # Opening
-        self.step = "url"  # the next module that takes part in it
+        self.step = "_wsurl"  # the next module that takes part in it
         self.doing = None  # in words, for a time-out
         self.args = self.fields = None  # what one phase hands to the next
         self.heard = False  # a byte has come; None while hands are shaken for TLS

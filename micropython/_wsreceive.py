@@ -1,4 +1,4 @@
-# uwebsocket_receive: reads the server's frames. MIT licence, see LICENSE.
+# _wsreceive: reads the server's frames. MIT licence, see LICENSE.
 """What a server may send by RFC 6455, as a generator without I/O: it is given a `read` function and says what came.
 
 Not needed while a connection opens: where memory is short it goes for that time, see `_open` in `uwebsocket_client`.

@@ -1,7 +1,7 @@
-# uwebsocket_connect: from a host name to a TCP connection. MIT licence, see LICENSE.
+# _wsconnect: from a host name to a TCP connection. MIT licence, see LICENSE.
 """DNS and TCP, one step at a time.
 
-Loaded when the URL is taken apart, and let go again, see `uwebsocket_url`.
+Loaded when the URL is taken apart, and let go again, see `_wsurl`.
 """
 
 import gc
@@ -13,7 +13,7 @@ from micropython import const
 from utime import ticks_add, ticks_diff, ticks_ms
 from uwebsocket_client import _board, errno
 
-_RECONNECT = const(9)  # index of the option, see KEYS in uwebsocket_config
+_RECONNECT = const(9)  # index of the option, see KEYS in _wsconfig
 
 
 def _addresses(ws, host, port):
@@ -124,4 +124,4 @@ def step(ws, connection, load):
     ws.errno = None
     if ws._options[_RECONNECT]:
         ws._addresses = found[at:] + found[:at]
-    connection.step = "tls" if connection.args[0] else "request"
+    connection.step = "_wstls" if connection.args[0] else "_wsrequest"
