@@ -15,6 +15,14 @@ from uwebsocket_client import _board, errno
 
 _RECONNECT = const(9)  # index of the option, see KEYS in _wsconfig
 
+# Payload bytes of one write, multiples of what is masked at once: where the heap has plenty; one TCP segment
+# with the header; where segments are a little smaller (ESP32), and what one record of axTLS holds
+_PLENTY = const(3872)
+_SEGMENT = const(1452)
+_RECORD = const(968)
+_PLENTY_FREE = const(49152)
+_PLENTY_FREE_ESP32 = const(24576)
+
 
 def _addresses(ws, host, port):
     # What DNS finds, or the status.
@@ -106,12 +114,12 @@ def step(ws, connection, load):
             if flags & ~uselect.POLLOUT:
                 # raises what made TCP fail, which poll shows in a different way on each port
                 flags = connection.raw.read(1)
-                if flags == b"":
-                    raise EOFError
                 if flags:
                     ws.error = "the server spoke first"
                     yield -7
                     return
+                if flags is not None:
+                    raise EOFError
             break
         except OSError as error:
             left -= 1
@@ -124,4 +132,13 @@ def step(ws, connection, load):
     ws.errno = None
     if ws._options[_RECONNECT]:
         ws._addresses = found[at:] + found[:at]
-    connection.step = "_wstls" if connection.args[0] else "_wsrequest"
+    tls = connection.args[0]
+    connection.maxsize = _SEGMENT
+    if platform == "esp8266":
+        if tls:
+            connection.maxsize = _RECORD
+    elif not hasattr(gc, "mem_free") or gc.mem_free() > (_PLENTY_FREE_ESP32 if platform == "esp32" else _PLENTY_FREE):
+        connection.maxsize = _PLENTY
+    elif platform == "esp32":
+        connection.maxsize = _RECORD
+    connection.step = "_wstls" if tls else "_wsrequest"

@@ -4,31 +4,22 @@
 Loaded when the request is on its way, and let go again, see `_wsurl`.
 """
 
-import gc
-from sys import platform
-
 from micropython import const
 from utime import ticks_ms
 
 _HEADER = const(5)  # the event that a header is, as in uwebsocket_client
 
-# What has been seen of a reply, each once: whether, and the subprotocol that was chosen
+# What has been seen of a reply, each once: whether, and the subprotocol that was chosen. In the order of _NAMES.
 _UPGRADE = const(0)
-_CONNECTION = const(1)
-_ACCEPT = const(2)
+_ACCEPT = const(1)
+_CONNECTION = const(2)
 _PROTOCOL = const(3)
+
+_NAMES = b" upgrade sec-websocket-accept connection sec-websocket-protocol sec-websocket-extensions "
 
 _MOST = const(16385)  # bytes of header lines in all are too many
 _LINE = const(512)  # bytes of a line that matters
 _PIECE = const(64)  # bytes that are asked for at once: the memory for them is taken before
-
-# Payload bytes of one write, multiples of what is masked at once: where the heap has plenty; one TCP segment
-# with the header; where segments are a little smaller (ESP32), and what one record of axTLS holds
-_PLENTY = const(3872)
-_SEGMENT = const(1452)
-_RECORD = const(968)
-_PLENTY_FREE = const(49152)
-_PLENTY_FREE_ESP32 = const(24576)
 
 
 def _text(line):
@@ -43,13 +34,11 @@ def _good(name, value, long, seen, accept, offered, match):
     # Whether a header of the reply is as RFC 6455 4.1 wants it; notes it in `seen`. `long`: whether a part of it is not
     # kept.
     # Which of these it is, by its place. No name, one with white space, a folded line: malformed.
-    i = b" upgrade sec-websocket-accept connection sec-websocket-protocol sec-websocket-extensions ".find(
-        b" %s " % name
-    )
+    i = _NAMES.find(b" %s " % name)
     if not name or len(name.split()) > 1 or name.strip() != name or i >= 0 and long:
         return False
     if i == 0:
-        seen[_UPGRADE] = value.lower() == b"websocket"
+        seen[_UPGRADE] = _text(value).lower() == "websocket"  # which is a name of the interpreter's
         return seen[_UPGRADE]
     if i == 8:
         good = not seen[_ACCEPT] and value == accept
@@ -84,7 +73,7 @@ def reply(readline, accept, offered, ws, header=False, match=None):
     room = _MOST
     code = 0  # of the reply, once its first line is read
     seen = [False, False, False, None]
-    line = b""
+    line = bytes()
     while True:
         value = readline(min(room, _PIECE))
         if not value:
@@ -124,9 +113,7 @@ def reply(readline, accept, offered, ws, header=False, match=None):
             if all(seen[:3]):
                 ws.protocol = seen[_PROTOCOL]
                 return
-            ws.error = "missing header: Upgrade, Connection"
-            if all(seen[:2]):
-                ws.error = "missing header: Sec-WebSocket-Accept"
+            ws.error = "missing header " + _text(_NAMES.split()[seen.index(False)])
             code = -7
             break
         else:
@@ -140,7 +127,7 @@ def reply(readline, accept, offered, ws, header=False, match=None):
             if header and name and (code == 101 or code > 199):
                 yield _HEADER
                 yield _text(name), _text(value)
-        line = b""
+        line = bytes()
     if code > 199:
         yield -17
     else:
@@ -157,10 +144,10 @@ def step(ws, connection, load):
     def readline(n):
         # a reset loses the part of a line that came before it, so the first byte is taken alone
         line = connection.socket.readline(n if connection.heard else 1)
-        if line == b"":
-            raise EOFError
         if line:
             connection.heard = True
+        elif line is not None:
+            raise EOFError
         if ws.http_status:
             connection.status = -17  # whatever comes after it
         return line
@@ -168,13 +155,4 @@ def step(ws, connection, load):
     accept, offered, match = connection.args
     yield from reply(readline, accept, offered, ws, ws._handlers["header"], match)
     connection.step = connection.args = None
-    segment = _SEGMENT
-    if platform == "esp8266":
-        if connection.socket is not connection.raw:
-            segment = _RECORD
-    elif not hasattr(gc, "mem_free") or gc.mem_free() > (_PLENTY_FREE_ESP32 if platform == "esp32" else _PLENTY_FREE):
-        segment = _PLENTY
-    elif platform == "esp32":
-        segment = _RECORD
-    connection.maxsize = segment
     connection.got_ms = connection.sent_ms = connection.opened_ms = ticks_ms()

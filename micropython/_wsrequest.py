@@ -8,10 +8,6 @@ from _wsprotocol import urandom
 from micropython import const
 from uwebsocket_client import b2a_base64, sha1
 
-# Indices of the options, see KEYS in _wsconfig
-_PROTOCOLS = const(1)
-_COMPRESSION = const(12)
-
 _SEGMENT = const(1452)  # the most that one write takes, as in uwebsocket_client
 _LEAST = const(256)
 
@@ -37,7 +33,7 @@ def request(url, args, fields, key):
     url = memory(url)
     i = start
     if i == len(url) or url[i] != 0x2F:
-        yield b"/"
+        yield "/"
     while i < len(url) and url[i] != 0x23:
         c = url[i]
         if c > 0x7E or c in b"^`{|}":
@@ -69,38 +65,15 @@ def request(url, args, fields, key):
     yield end
 
 
-def _offers(ws, connection, load):
-    # The fields of the user with what is offered; the subprotocols, each once; the function that judges what the server
-    # makes of an extension, or None.
-    fields = dict(connection.fields)
-    comma = str(b", ", "utf-8")  # a literal of its length is a name
-    offered = comma.join(ws._options[_PROTOCOLS])
-    for name in connection.fields:
-        if name.lower() == "sec-websocket-protocol":
-            offered += comma + fields.pop(name)
-    protocols = []
-    for name in offered.split(comma.strip()):
-        name = name.strip()
-        if name and name not in protocols:
-            protocols.append(name)
-    if protocols:
-        fields["Sec-WebSocket-Protocol"] = comma.join(protocols)
-    if not ws._options[_COMPRESSION]:
-        return fields, protocols, None
-    extension = load("uwebsocket_deflate", True).step(ws, connection)
-    return extension.offers(fields), protocols, extension.match
-
-
 def step(ws, connection, load):
     """Send the upgrade request; a generator that yields 0 where there is no room for it.
 
-    Leaves for the next phase what the server must give as Sec-WebSocket-Accept, as bytes, the subprotocols that
-    are offered, each once, and the function that judges its Sec-WebSocket-Extensions, `None` without an offer. Raises
-    `OSError` of the network, `ValueError` of TLS.
+    Leaves for the next phase what the server must give as Sec-WebSocket-Accept, as bytes, and what is offered, see
+    `_wsurl`. Raises `OSError` of the network, `ValueError` of TLS.
     """
     if connection.heard is not None:
         connection.doing = "time-out: request"
-    fields, protocols, match = _offers(ws, connection, load)
+    fields, protocols, match = connection.fields
     key = b2a_base64(urandom(16))[:-1]
     size = 0
     for piece in request(ws._url, connection.args, fields, key):

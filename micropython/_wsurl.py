@@ -11,8 +11,10 @@ from micropython import const
 
 # Indices of the options, see KEYS in _wsconfig
 _HEADERS = const(0)
+_PROTOCOLS = const(1)
 _RECONNECT_MIN = const(10)
 _RECONNECT_MAX = const(11)
+_COMPRESSION = const(12)
 
 _HANDLER = const(2)  # an owner, as in uwebsocket_client
 
@@ -57,15 +59,15 @@ def _authority(host, port):
             return -4
         if b":" not in host[:i]:
             user.append(b":")
-        authorization = b"Basic " + b2a_base64(b"".join(user))[:-1]
+        authorization = b"Basic " + b2a_base64(bytes().join(user))[:-1]
         host = host[i + 1 :]
 
-    literal = host[:1] == b"["
+    literal = 0x5B in host[:1]
     i = host.find(b"]" if literal else b":")
-    digits = host[i:] if i >= 0 else b""
+    digits = host[i:] if i >= 0 else bytes()
     host = host[literal : i if i >= 0 else len(host)]
     if literal:
-        if digits[1:2] not in (b"", b":") or not digits or host and b":" not in host:
+        if digits[1:2].strip(b":") or not digits or host and b":" not in host:
             return -4
         digits = digits[1:]
     if len(host) > 256:
@@ -77,7 +79,7 @@ def _authority(host, port):
             return -4
     if digits:
         digits = digits[1:]
-        if not digits.isdigit() or len(digits.lstrip(b"0")) > 5 or not 0 < int(digits) < 65536:
+        if not digits.isdigit() or len(digits) > 256 or not 0 < int(digits) < 65536:
             return -3
         port = int(digits)
     return host, port, authorization
@@ -111,7 +113,8 @@ def parse_url(url):
 
 
 def step(ws, connection, load):
-    """Begin an attempt, with the user's headers and the parts of the URL.
+    """Begin an attempt: leaves in `connection` as `args` what `parse_url` returns, and as `fields` the user's headers,
+    the subprotocols that are offered and the function that judges what the server makes of an extension, or `None`.
 
     Raises what a `headers` function raises, and `ValueError` for one that returns other headers than `config()` takes;
     the attempt has then ended with -199.
@@ -121,13 +124,12 @@ def step(ws, connection, load):
     ws._tries = min(ws._tries + 1, 29)
     most = min(max(least, 1) << ws._tries, ws._options[_RECONNECT_MAX])
     connection.pause_ms = least + ((most - least) * urandom(1)[0] >> 8)
-    connection.step = "_wsconnect"
     owner = ws._owner
     ws._owner = _HANDLER  # what is raised now is the program's, which may call the client as in a handler
     try:
-        connection.fields = headers = ws._options[_HEADERS] or {}
+        headers = ws._options[_HEADERS] or {}
         if callable(headers):
-            connection.fields = load("_wsconfig").header_fields(headers())
+            headers = load("_wsconfig").header_fields(headers())
     except MemoryError:
         ws._end(-101)
     except BaseException:
@@ -135,3 +137,6 @@ def step(ws, connection, load):
         raise
     ws._owner = owner
     connection.args = parse_url(ws._url)
+    connection.fields = headers, (), None
+    offers = headers or ws._options[_PROTOCOLS] or ws._options[_COMPRESSION]
+    connection.step = "_wsoffers" if offers else "_wsconnect"

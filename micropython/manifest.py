@@ -18,6 +18,7 @@ for name in (
     "_wsconnect.py",
     "_wserror.py",
     "_wsnetwork.py",
+    "_wsoffers.py",
     "_wsprotocol.py",
     "_wsreceive.py",
     "_wsreply.py",

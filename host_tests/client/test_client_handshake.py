@@ -42,9 +42,9 @@ REFUSED = {
     "HTTP/2": (b"HTTP/2 101 Switching Protocols\r\n\r\n", -7, None, "HTTP/1.1"),
     "alert of TLS": (b"\x15\x03\x01\x00\x02\x02\x46", -7, None, "HTTP/1.1"),
     "page of an old server": (b"<html>", -7, None, "HTTP/1.1"),
-    "101 without headers": (b"HTTP/1.1 101 Yes\r\n\r\n", -7, None, "Upgrade"),
+    "101 without headers": (b"HTTP/1.1 101 Yes\r\n\r\n", -7, None, "missing header upgrade"),
     "101 without Sec-WebSocket-Accept": (
-        b"HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", -7, None, "Sec-WebSocket-Accept",
+        b"HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", -7, None, "missing header sec-websocket-accept",
     ),
     "wrong Sec-WebSocket-Accept": (
         b"HTTP/1.1 101 Yes\r\nSec-WebSocket-Accept: x\r\n", -7, None, "sec-websocket-accept",

@@ -2,6 +2,7 @@
 
 import sys
 
+import _wsoffers
 import _wsrequest
 from _wsprotocol import Connection
 from _wsreply import reply
@@ -50,7 +51,9 @@ def requested(url, headers, protocols, key, most=None):
     connection = Connection()
     connection.socket = connection.raw = connection.pollable = wire
     connection.args = target
-    connection.fields = headers
+    connection.fields = headers, (), None
+    if headers or protocols:
+        _wsoffers.step(wire, connection, None)
     urandom = _wsrequest.urandom
     _wsrequest.urandom = lambda n: key
     try:
