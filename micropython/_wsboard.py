@@ -16,14 +16,14 @@ _BACKGROUND = const(13)  # index of the option, see KEYS in _wsconfig
 
 _HANDLER = const(2)  # an owner, as in uwebsocket_client
 
-_clients = ()  # those that run in the background and are not closed
+_clients = []  # those that run in the background and are not closed; another list when they change
 timer = None  # the module _wstimer, once a client has wanted a period
 _scheduled = False
 
 if sys.platform == "esp32":
     from uwebsocket_client import load
 
-    isconnected = load("_wsnetwork", True).isconnected
+    isconnected = load(__name__[:3] + "network", True).isconnected  # a literal would be a name more
     del load
 else:
 
@@ -40,11 +40,6 @@ else:
         return True
 
 
-def _left(ws):
-    # who runs in the background without it
-    return tuple([other for other in _clients if other is not ws])
-
-
 def step(ws, connection, load):
     """Begin an attempt: let the client `ws` run in the background if it is configured so, else no longer.
 
@@ -53,19 +48,21 @@ def step(ws, connection, load):
     """
     global _clients, timer
     connection.step = "_wsurl"
-    clients = _left(ws)
+    clients = list(_clients)
+    if ws in clients:
+        clients.remove(ws)
     background = ws._options[_BACKGROUND]
     if background is not False:
-        clients += (ws,)
+        clients.append(ws)
     _clients = clients
     # on an ESP8266 only for a period that was given: _wstimer says why
     if not (timer or background is False or background is True and sys.platform == "esp8266"):
-        timer = load("_wstimer", True)
+        timer = load(__name__[:3] + "Timer".lower(), True)  # a literal would be a name more
     if timer:
         try:
             timer.update(clients, True)
         except ValueError:
-            _clients = _left(ws)
+            clients.remove(ws)
             ws._owner = _HANDLER  # it is the program's, as what a handler raises
             ws._end(-199)
             raise
@@ -110,6 +107,6 @@ def _serve(_):
             alive = True
         ended = ended or not alive
     if ended:
-        _clients = tuple([ws for ws in _clients if ws._state or ws._ended or ws._unmade])
+        _clients = [ws for ws in _clients if ws._state or ws._ended or ws._unmade]
     if timer:
         timer.update(_clients, ended)

@@ -15,7 +15,7 @@ _ACCEPT = const(1)
 _CONNECTION = const(2)
 _PROTOCOL = const(3)
 
-_NAMES = b" upgrade sec-websocket-accept connection sec-websocket-protocol sec-websocket-extensions "
+_NAMES = const(b" upgrade sec-websocket-accept connection sec-websocket-protocol sec-websocket-extensions ")
 
 _MOST = const(16385)  # bytes of header lines in all are too many
 _LINE = const(512)  # bytes of a line that matters

@@ -868,7 +868,8 @@ class WebSocketClient:
 
 if not _keep and _folder != ".frozen":
     # The names in these modules stay when they go: take them in now, at the low end of the heap. And a module that is
-    # missing is missed at once.
+    # missing is missed at once. The smallest comes first: something deep in the stack goes on to keep that one.
+    load("_wsoffers")
     load("_wsurl")
     load("_wsconnect")
     load("_wsrequest")

@@ -44,7 +44,8 @@ REFUSED = {
     "page of an old server": (b"<html>", -7, None, "HTTP/1.1"),
     "101 without headers": (b"HTTP/1.1 101 Yes\r\n\r\n", -7, None, "missing header upgrade"),
     "101 without Sec-WebSocket-Accept": (
-        b"HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", -7, None, "missing header sec-websocket-accept",
+        b"HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+        -7, None, "missing header sec-websocket-accept",
     ),
     "wrong Sec-WebSocket-Accept": (
         b"HTTP/1.1 101 Yes\r\nSec-WebSocket-Accept: x\r\n", -7, None, "sec-websocket-accept",

@@ -47,6 +47,8 @@ REPLACED = {
     "parse_url": "unpack_from",
     "offered": "pack",
     "receiver": "readblocks",
+    "reply": "rmdir",
+    "request": "rsplit",
     "seen": "union",
     "utf8": "islower",
     "wake": "kbd_intr",
