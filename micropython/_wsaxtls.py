@@ -7,14 +7,10 @@ any time-out for the end. So it gets TCP through a gate, which tells where recor
 begin before a write, and keeps what finds no room.
 """
 
-import errno
 import gc
-import io
-from sys import modules
 
-import uselect
 from micropython import const
-from utime import ticks_diff, ticks_ms
+from uwebsocket_client import errno, io, sys, ticks_diff, ticks_ms, uselect
 
 # Bytes that a handshake needs, which axTLS does not check: 16 KB with RSA keys of more than 2048 bits
 _FREE = const(16384)
@@ -231,7 +227,7 @@ def step(ws, connection, load):
 
     Raises `OSError`, `ValueError` where the handshake fails, `MemoryError` when there is too little memory to begin.
     """
-    modules.pop("_wsreceive", None)  # as in uwebsocket_client: nothing is received meanwhile
+    sys.modules.pop("_wsreceive", None)  # as in uwebsocket_client: nothing is received meanwhile
     context, name = connection.args[-2:]
     connection.args = connection.args[:-2]
     connection.step = "_wsrequest"

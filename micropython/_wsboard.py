@@ -8,9 +8,8 @@ background, and one that comes while a client is busy does nothing.
 
 import sys
 
-import usocket
 from micropython import const, schedule
-from utime import ticks_diff, ticks_ms
+from uwebsocket_client import ticks_diff, ticks_ms, usocket
 
 _BACKGROUND = const(13)  # index of the option, see KEYS in _wsconfig
 

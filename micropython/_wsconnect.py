@@ -7,11 +7,8 @@ Loaded when the URL is taken apart, and let go again, see `_wsurl`.
 import gc
 from sys import platform
 
-import uselect
-import usocket
 from micropython import const
-from utime import ticks_add, ticks_diff, ticks_ms
-from uwebsocket_client import _board, errno
+from uwebsocket_client import _board, errno, ticks_add, ticks_diff, ticks_ms, uselect, usocket
 
 _RECONNECT = const(9)  # index of the option, see KEYS in _wsconfig
 

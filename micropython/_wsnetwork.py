@@ -1,9 +1,7 @@
 # _wsnetwork: whether an ESP32 has a network. MIT licence, see LICENSE.
 """The ESP32's part of `_wsboard`, which takes it in there: an ESP8266 has no room to spare for it."""
 
-import errno
-
-import usocket
+from uwebsocket_client import errno, usocket
 
 
 def isconnected():

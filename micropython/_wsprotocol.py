@@ -144,8 +144,8 @@ class Connection:
         if poller is None:  # a callback has just ended the connection
             return
         if flags != self.flags:
+            poller.modify(pollable, flags)  # raises MemoryError
             self.flags = flags
-            poller.modify(pollable, flags)
         for _ in poller.ipoll(timeout_ms):
             self.ready = True
 

@@ -41,7 +41,7 @@ def utf8(data, start, end, state):
     it holds how many bytes are missing and the bounds of the next one, a byte each.
     """
     while start < end:
-        byte = data[start]
+        byte = data[start] & 0xFF  # the items of an array may be signed
         start += 1
         if state:
             if not (state >> 8) & 0xFF <= byte <= state & 0xFF:

@@ -5,7 +5,7 @@ Loaded when the request is on its way, and let go again, see `_wsurl`.
 """
 
 from micropython import const
-from utime import ticks_ms
+from uwebsocket_client import ticks_ms
 
 _HEADER = const(5)  # the event that a header is, as in uwebsocket_client
 

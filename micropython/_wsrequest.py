@@ -6,7 +6,7 @@ Loaded when the server is reached, and let go again, see `_wsurl`.
 
 from _wsprotocol import urandom
 from micropython import const
-from uwebsocket_client import b2a_base64, sha1
+from uwebsocket_client import binascii, sha1
 
 _SEGMENT = const(1452)  # the most that one write takes, as in uwebsocket_client
 _LEAST = const(256)
@@ -74,7 +74,7 @@ def step(ws, connection, load):
     if connection.heard is not None:
         connection.doing = "time-out: request"
     fields, protocols, match = connection.fields
-    key = b2a_base64(urandom(16))[:-1]
+    key = binascii.b2a_base64(urandom(16))[:-1]
     size = 0
     for piece in request(ws._url, connection.args, fields, key):
         size += len(memory(piece))
@@ -108,7 +108,7 @@ def step(ws, connection, load):
                 if n:
                     yield 0
     connection.fields = None
-    key = b2a_base64(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())[:-1]
+    key = binascii.b2a_base64(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())[:-1]
     connection.args = key, protocols, match
     connection.step = "_wsreply"
     connection.doing = "time-out: reply"

@@ -11,7 +11,7 @@ from sys import platform
 import machine
 from _wsboard import wake
 from micropython import const
-from utime import ticks_diff, ticks_ms
+from uwebsocket_client import ticks_diff, ticks_ms
 
 # Indices of the options, see KEYS in _wsconfig
 _BACKGROUND = const(13)

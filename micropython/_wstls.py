@@ -6,10 +6,10 @@ writes; axTLS (ESP8266) is kept in hand by `_wsaxtls`.
 """
 
 import gc
-from binascii import a2b_base64
 from sys import platform
 
 from micropython import const
+from uwebsocket_client import binascii
 
 _TLS = const(8)  # index of the option, see KEYS in _wsconfig
 
@@ -43,7 +43,7 @@ def _der(data):
     # the blocks of a PEM text as DER, which every library reads; DER is one block
     blocks = []
     for part in data.split(b"-----BEGIN ")[1:]:
-        blocks.append(a2b_base64(part.split(b"-----")[1]))
+        blocks.append(binascii.a2b_base64(part.split(b"-----")[1]))
     return blocks or [data]
 
 

@@ -8,6 +8,7 @@ so they have few, and compare bytes, which are no names.
 
 from _wsprotocol import urandom
 from micropython import const
+from uwebsocket_client import binascii
 
 # Indices of the options, see KEYS in _wsconfig
 _HEADERS = const(0)
@@ -45,8 +46,6 @@ def _authority(host, port):
     authorization = None
     i = host.find(b"@")
     if i >= 0:
-        from binascii import b2a_base64, unhexlify
-
         user = host[:i].split(b"%")
         if max(host) > 0x7E or host.rfind(b"@") > i:
             return -4
@@ -54,12 +53,12 @@ def _authority(host, port):
             for c in range(1, len(user)):
                 if len(user[c]) < 2:
                     return -4
-                user[c] = unhexlify(user[c][:2]) + user[c][2:]
+                user[c] = binascii.unhexlify(user[c][:2]) + user[c][2:]
         except ValueError:
             return -4
         if b":" not in host[:i]:
             user.append(b":")
-        authorization = b"Basic " + b2a_base64(bytes().join(user))[:-1]
+        authorization = b"Basic " + binascii.b2a_base64(bytes().join(user))[:-1]
         host = host[i + 1 :]
 
     literal = 0x5B in host[:1]
@@ -121,8 +120,8 @@ def step(ws, connection, load):
     """
     # At random between reconnect_min_ms and a limit that doubles with each attempt, up to reconnect_max_ms.
     least = ws._options[_RECONNECT_MIN]
-    ws._tries = min(ws._tries + 1, 29)
-    most = min(max(least, 1) << ws._tries, ws._options[_RECONNECT_MAX])
+    ws._tries += 1
+    most = min(max(least, 1) << min(ws._tries, 29), ws._options[_RECONNECT_MAX])
     connection.pause_ms = least + ((most - least) * urandom(1)[0] >> 8)
     owner = ws._owner
     ws._owner = _HANDLER  # what is raised now is the program's, which may call the client as in a handler

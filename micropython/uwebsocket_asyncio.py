@@ -67,7 +67,8 @@ class connect:
     `async for ws in connect(url)`. `ws` is then an open connection; several tasks may send and one receive.
 
     `url` as of `WebSocketClient.connect`; `config`: the keys of `WebSocketClient.config`; `background` and `reconnect`
-    are seen to. Raises `ValueError`, `ImportError` as those do, and `ConnectionClosed` where no connection comes up.
+    are seen to. Raises `ValueError`, `ImportError` as those do, what a `headers` function raises, at later attempts
+    too, and `ConnectionClosed` where no connection comes up.
 
     Leaving the `async with` block closes the connection. `async for` over connections closes the last one before it
     begins the next; it goes on after every failure but a wrong URL (-1 to -4), with the pauses of `reconnect`.
@@ -107,7 +108,7 @@ class connect:
         try:
             while not client.connected:
                 if self._ended:
-                    raise self._ended
+                    raise self._ended.cause or self._ended
                 await self._news.wait()
         except asyncio.CancelledError:
             await self.close()
@@ -267,6 +268,7 @@ class connect:
     async def _poll(self):
         # Polls the client until it tells "close".
         client = self.client
+        cause = None
         while True:
             self._state = _RUNNING
             try:
@@ -276,6 +278,8 @@ class connect:
                     client.poll()
                 except (StopAsyncIteration, MemoryError):
                     pass
+                except Exception as error:  # of a `headers` function, above all; "close" is told next
+                    cause = error
                 self._socket, flags, ms = client.waits_for()
                 if ms < 0 or self._state == _ENDING:
                     break
@@ -307,5 +311,6 @@ class connect:
         await core.sleep_ms(0)  # they end
         closed = ConnectionClosed(self._status, client.close_code, client.close_reason or client.error or "")
         closed.status, closed.code, closed.reason = closed.args
+        closed.cause = cause
         self._ended = closed
         self._tell()

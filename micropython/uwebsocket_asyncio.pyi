@@ -9,6 +9,7 @@ class ConnectionClosed(Exception):
     status: int
     code: int
     reason: str
+    cause: Exception | None
 
 @type_check_only
 class Connection:

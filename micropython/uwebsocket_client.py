@@ -10,16 +10,20 @@ ws.connect("ws://192.168.1.10:8080/")
 while ws.poll(1000): pass       # a board does this by itself, in the background
 """
 
-# Some of it is for the modules that are loaded again and again: to find what is built in, the interpreter first looks
-# for a file of that name in each folder, which on an ESP8266 takes longer than to load one of them.
+# Some of it is for the modules that are loaded later, which take it from here: to find most of what is built in, the
+# interpreter first looks for a file of that name in each folder, the current one above all. On an ESP8266 that takes
+# longer than to load a module, and nobody's file is to get the URL and its password.
+import binascii  # noqa: F401
 import errno
 import gc
+import io  # noqa: F401
 import os
-from binascii import b2a_base64  # noqa: F401
+import sys
 from hashlib import sha1  # noqa: F401
-from sys import modules, path, platform
 
 import machine
+import uselect  # noqa: F401
+import usocket  # noqa: F401
 from micropython import const, schedule
 from utime import sleep_ms, ticks_add, ticks_diff, ticks_ms
 
@@ -93,7 +97,7 @@ _statuses = {
     errno.ENOBUFS: -101,
     errno.ETIMEDOUT: -103,
     errno.EHOSTUNREACH: -104,
-    114 if platform == "esp32" else 101: -104,
+    114 if sys.platform == "esp32" else 101: -104,
     errno.ECONNABORTED: -108,
     errno.ECONNRESET: -109,
     32: -109,
@@ -106,6 +110,8 @@ _loading = None  # the module that is being loaded; meanwhile no client is polle
 # The module that serves clients in the background, once it is loaded. A PC has none.
 _board = None if hasattr(machine, "Timer") else False
 
+del machine
+
 
 def find():
     """Return the folder that this module was imported from, and whether what is loaded later stays in memory.
@@ -113,11 +119,11 @@ def find():
     Firmware for the ESP8266 does not tell (it has no __file__ in any version), so the path is searched as the import
     has done.
     """
-    before = path[:]
+    before = sys.path[:]
     for folder in before:
         if folder == ".frozen":
             # Frozen modules cannot be seen, only tried.
-            path[:] = (folder,)
+            sys.path[:] = (folder,)
             try:
                 import _wsprotocol  # noqa: F401
 
@@ -125,43 +131,45 @@ def find():
             except ImportError:
                 continue
             finally:
-                path[:] = before
+                sys.path[:] = before
         if folder[:1] != "/":
             folder = (os.getcwd().rstrip("/") + "/" + folder).rstrip("/")
         for end in [".py", ".mpy"]:  # not a tuple: it would be a constant, and stay
             try:
                 os.stat(folder + "/" + __name__ + end)
                 # Compiled code goes where there is little room: an ESP8266, or what stands in for one.
-                return folder, end == ".py" or platform == "esp32"
+                return folder, end == ".py" or sys.platform == "esp32"
             except OSError:
                 pass
-    return ".frozen", platform != "esp8266"
+    return ".frozen", sys.platform != "esp8266"
 
 
 _folder, _keep = find()
+del find
 
 # Nothing of the client comes from anywhere else, above all not from the current folder, which is searched first.
-search = path[:]
-path[:] = (_folder,)
+search = sys.path[:]
+sys.path[:] = (_folder,)
 try:
     from _wsprotocol import Connection
 finally:
-    path[:] = search
-del find, machine, search
+    sys.path[:] = search
+del search
 
 
 def load(name, keep=_keep):
     """Return a module of the client, from the folder of this one and no other.
 
     `name`: `str`; `keep`: whether it stays in memory. Where memory is short it does not: hold it only while it is
-    needed. Raises `OSError(EALREADY)` where the interrupted program is loading the same, `ImportError`, `MemoryError`.
+    needed. In a callback that has interrupted the loading of the same it loads it once more. Raises `ImportError`,
+    `MemoryError`.
     """
     global _loading, _board
     board = name == "_wsboard"  # which stays in any case
     before = _loading
     if name == before:
-        raise OSError(errno.EALREADY, name)
-    module = modules.get(name)
+        sys.modules.pop(name, None)  # half of it
+    module = sys.modules.get(name)
     if module:
         return module
     if _folder != ".frozen":
@@ -177,7 +185,7 @@ def load(name, keep=_keep):
     # After a collection the module goes to the low end of the heap, where its names stay, not amid the free room.
     gc.collect()
     gone = name  # a module that is half loaded must not stay
-    path.insert(0, _folder)
+    sys.path.insert(0, _folder)
     try:
         _loading = name
         module = __import__(name)
@@ -190,8 +198,8 @@ def load(name, keep=_keep):
     finally:
         # No jump, at which Ctrl-C could come, before all is as it was, and nothing that needs the heap.
         _loading = before
-        modules.pop(gone, None)
-        path.pop(0)
+        sys.modules.pop(gone, None)
+        sys.path.pop(0)
         if not before and _board:
             _board.wake()
 
@@ -263,7 +271,9 @@ class WebSocketClient:
         unknown key or a wrong value, and then changes nothing; `TypeError` for no dict;
         `ImportError` for `compression` without `uwebsocket_deflate`.
         """
-        self._config = load("_wsconfig").update(self._config, params, load)
+        for i, value in load("_wsconfig").changes(self._config, params, load):
+            # No jump, at which a callback could come, within a change: none is lost.
+            self._config = self._config[:i] + (value,) + self._config[i + 1 :]
 
     def connect(self, url):
         """Begin to connect; "connection" or "close" tells the outcome.
@@ -466,14 +476,15 @@ class WebSocketClient:
         most so long, below 0 for ever.
         """
         connection = self._connection
+        pollable = connection and connection.pollable
         left = max(self._left(), 0)
         if self._ended or self._unmade or self._news or self._noted or connection and connection.ready:
             left = 0
         elif self._state == _CLOSED:
             left = -1
-        if connection is None or connection.poller is None:
+        if pollable is None:
             return None, 0, left
-        return connection.pollable, connection.mask(), left
+        return pollable, connection.mask(), left
 
     def close(self, code=1000, reason=""):
         """Close the connection, or give up opening it; "close" then tells 0 (RFC 6455 7.1).
@@ -493,8 +504,8 @@ class WebSocketClient:
     def __exit__(self, *error):
         self.close()
         end = ticks_add(ticks_ms(), self._options[_CLOSE_TIMEOUT])
-        # where the client is busy, the method that was interrupted closes
-        while self.poll(100) and not self._owner and ticks_diff(end, ticks_ms()) > 0:
+        # where the client is busy, the method that was interrupted closes; while a module is loaded nothing is polled
+        while self.poll(100) and not (self._owner or _loading) and ticks_diff(end, ticks_ms()) > 0:
             pass
 
     # ---- states
@@ -509,11 +520,11 @@ class WebSocketClient:
     def _left(self):
         # ms until the deadline of the state
         now = ticks_ms()
-        if self._state != _OPEN:
+        connection = self._connection
+        if self._state != _OPEN or connection is None:
             return ticks_diff(self._deadline, now)
         left = self._options[_PING_INTERVAL]
         if left < _NEVER:
-            connection = self._connection
             left -= max(ticks_diff(now, connection.got_ms), ticks_diff(now, connection.sent_ms))
         return left
 
@@ -532,7 +543,7 @@ class WebSocketClient:
                     self._enter(_CLOSED)
                 elif connection:
                     connection.status = 0
-                    if self._state == _OPENING:
+                    if self._state == _OPENING or self._state == _BROKEN:
                         self._end(0)
                     elif self._state == _OPEN:
                         connection.close = payload
@@ -564,7 +575,7 @@ class WebSocketClient:
             if not _keep:
                 gc.collect()
                 if gc.mem_free() < _SHORT:
-                    modules.pop("_wsreceive", None)
+                    sys.modules.pop("_wsreceive", None)
             self.close_code = 1006
             self.close_reason = ""
             self.protocol = self.http_status = self.errno = self.error = None
@@ -589,7 +600,9 @@ class WebSocketClient:
         state = _CLOSED
         deadline = 0
         if connection:
-            if connection.status is None:
+            if self._noted:
+                connection.status = 0  # the user has asked for it before
+            elif connection.status is None:
                 connection.status = status
             status = connection.status
         elif not opening:
@@ -753,7 +766,8 @@ class WebSocketClient:
         elif state == _OPENING:
             self._run()  # it may have another address to try
             if self._connection is connection and self._state == state and self._left() <= 0:
-                self.error = connection.doing
+                if connection.status is None:
+                    self.error = connection.doing
                 self._end(-18)
         elif state == _OPEN:
             if connection.ready:  # silence is judged when all is read

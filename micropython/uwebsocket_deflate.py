@@ -8,10 +8,10 @@ unfolded piece by piece.
 """
 
 import gc
-from io import BytesIO
 
 from deflate import RAW, DeflateIO
 from micropython import const
+from uwebsocket_client import io
 
 _MAX_MESSAGE = const(7)  # index of the option, see KEYS in _wsconfig
 
@@ -265,7 +265,7 @@ class Deflate:
         self.size = 0
         try:
             self.part = bytearray(_BODY + _PIECE)
-            self.stream = BytesIO()
+            self.stream = io.BytesIO()
             n = self.filled
             if n:
                 self.stream.write(bytes((0, n & 255, n >> 8, ~n & 255, (~n >> 8) & 255)))
@@ -360,7 +360,7 @@ class Deflate:
             self.view = None
             if len(view) >= _WORTH:
                 try:
-                    stream = BytesIO()
+                    stream = io.BytesIO()
                     deflater = DeflateIO(stream, RAW, self.client_bits)
                     deflater.write(view)
                     deflater.close()

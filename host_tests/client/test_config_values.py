@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from _wsconfig import KEYS, update
+from _wsconfig import KEYS
 from common import rigs
 from support import chip_tables
 from support.programs import CHIP, told
 from upy.config_cases import BAD, DEFAULTS, GOOD, NOT_DICTS, UNKNOWN, token
+from upy.config_player import update
 from upy.plain import plain
 
 _BASE = tuple(DEFAULTS[key] for key in KEYS)

@@ -1,9 +1,10 @@
 """Tells what _wsconfig makes of the tables."""
 
 from config_cases import BAD, DEFAULTS, GOOD, NOT_DICTS, UNKNOWN
+from config_player import update
 from plain import tell
 
-from _wsconfig import KEYS, update
+from _wsconfig import KEYS
 
 
 def load(name):
