@@ -600,11 +600,8 @@ class WebSocketClient:
         state = _CLOSED
         deadline = 0
         if connection:
-            if self._noted:
-                connection.status = 0  # the user has asked for it before
-            elif connection.status is None:
-                connection.status = status
-            status = connection.status
+            if connection.status is not None:
+                status = connection.status
         elif not opening:
             return
         if self._options[_RECONNECT] and status < -4:
@@ -626,6 +623,7 @@ class WebSocketClient:
             self._state = state
             self._deadline = deadline
         else:
+            connection.status = status * (self._noted is None)  # 0 where the user has asked for it before
             connection._ended = self._ended
             self._ended = connection
             self._connection = None

@@ -79,6 +79,9 @@ CASES = {
     "unanswered_close": [_CLOSED, 0, 1006, ""],
     "many": 50,
     "again": [4000, "left open", 4000, 4000],
+    "again_without_headers": [
+        [["ValueError", "no token"], ["ValueError", "config: header X must be a str without CR, LF and NUL"]], 3,
+    ],
     "again_in_vain": [[_CLOSED, -3, 1006, ""], "TimeoutError"],
 }  # fmt: skip
 

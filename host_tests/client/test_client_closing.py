@@ -361,3 +361,39 @@ def test_close_with_a_reason_by_a_callback_while_what_receives_is_loaded(firmwar
         client._loading = None
         session.board.advance(100)
         assert session.sent_close(peer) == 4000
+
+
+@each()
+@pytest.mark.parametrize("reconnect", [False, True], ids=["once", "reconnect"])
+@pytest.mark.parametrize("within", ["program", "handler"])
+def test_close_after_a_failed_send_is_the_end(firmware, reconnect, within):
+    """What the server has sent before, why it has closed too, is not told any more; nothing is tried again."""
+    with Session(firmware, QUICK | {"reconnect": reconnect, "reconnect_min_ms": 10, "reconnect_max_ms": 20}) as session:
+        peer = session.open()
+        peer.frame(wire.TEXT, "one")
+        peer.frame(wire.TEXT, "two")
+        peer.close_frame(1011)
+        peer.reset()
+        session.board.advance(100)
+        with pytest.raises(OSError):
+            while True:
+                session.ws.send("x")
+                session.board.advance(10)
+        if within == "program":
+            session.ws.close()
+        else:
+            session.on("receive", lambda ws, message, opcode: ws.close())
+        assert session.finish() == 0
+        session.idle(500)
+        assert session.statuses == [0] and len(session.server.peers) == 1
+        assert len(session.messages) <= (within == "handler")
+
+
+@each()
+def test_close_while_a_send_waits_is_told_though_the_send_times_out(firmware):
+    with Session(firmware, {"send_timeout_ms": 1000}) as session:
+        session.open().stop_reading()
+        session.board.clock.after(300, lambda: session.board.interrupt(lambda _: session.ws.close(), None))
+        with pytest.raises(OSError):
+            session.ws.send(bytes(600000))
+        assert session.finish() == 0

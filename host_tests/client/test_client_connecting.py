@@ -143,6 +143,14 @@ def test_connect_to_a_server_that_does_not_answer_is_minus_18_in_time(firmware, 
 
 
 @each(FIRMWARE)
+def test_refusal_that_does_not_end_keeps_its_words(firmware):
+    with Session(firmware, {"connect_timeout_ms": 2000}, upgrade=False) as session:
+        session.on("header")
+        session.ask().send(b"HTTP/1.1 503 Busy\r\nRetry-After: 5\r\n")
+        assert (session.finish(), session.ws.http_status, session.ws.error) == (-17, 503, "HTTP/1.1 503 Busy")
+
+
+@each(FIRMWARE)
 def test_reply_byte_by_byte_opens_the_connection(firmware):
     with Session(firmware, upgrade=False, latency_ms=0) as session:
         peer = session.ask()

@@ -21,6 +21,10 @@ EVENTS = [
     "ValueError", "TypeError", "ValueError", "ValueError",
     "connection", "hello", 0, -1, -128, "connection", "hello", 0,
 ]  # fmt: skip
+# What is built in, and what a file of that name would stand in for where it is imported
+BUILT_IN = [
+    "binascii", "errno", "hashlib", "io", "select", "socket", "ssl", "time", "uctypes", "uselect", "usocket", "utime",
+]  # fmt: skip
 HOWS = ["absolute", "absolute-later", "relative-later", "here-later"]
 
 
@@ -32,10 +36,13 @@ def url():
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Return {suffix: the folder with the client} and {suffix: the folder with the files that must not run}."""
+    """Return {suffix: the folder with the client} and {suffix: the folder with the files that must not run}.
+
+    Those that are there only once the client is imported have names of what is built in, too: {suffix + "-later": ...}.
+    """
     root = tmp_path_factory.mktemp("folders")
     client = {".py": root / "py" / "device", ".mpy": root / "mpy" / "device"}
-    evil = {".py": root / "evil_py", ".mpy": root / "evil_mpy"}
+    evil = {suffix + when: root / f"evil{suffix}{when}" for suffix in client for when in ("", "-later")}
     for folder in (*client.values(), *evil.values()):
         folder.mkdir(parents=True)
     names = ["uwebsocket_deflate", "uwebsocket_mask"]  # which may be missing
@@ -43,11 +50,12 @@ def folders(tmp_path_factory):
         shutil.copy(source, client[".py"])
         if source.stem != CLIENT:
             names.append(source.stem)
-    for name in names:
-        (evil[".py"] / f"{name}.py").write_text(EVIL)
     compiler.build_folder(compiler.sources(), client[".mpy"])
-    for name in names:
-        compiler.compile_file(evil[".py"] / f"{name}.py", evil[".mpy"] / f"{name}.mpy")
+    for when, all_names in (("", names), ("-later", names + BUILT_IN)):
+        for name in all_names:
+            source = evil[".py" + when] / f"{name}.py"
+            source.write_text(EVIL)
+            compiler.compile_file(source, evil[".mpy" + when] / f"{name}.mpy")
     return client, evil
 
 
@@ -57,7 +65,8 @@ def folders(tmp_path_factory):
 @pytest.mark.parametrize("how", HOWS)
 def test_files_of_the_current_folder_with_names_of_modules_never_run(url, folders, interpreter, client, evil, how):
     mine, theirs = folders
-    found = told(interpreter, "current_folder_program.py", url, str(mine[client]), str(theirs[evil]), how)
+    current = theirs[evil + ("-later" if how.endswith("-later") else "")]
+    found = told(interpreter, "current_folder_program.py", url, str(mine[client]), str(current), how)
     assert "ran" not in found, found["ran"]
     assert found["events"] == EVENTS
     assert found["modules"] == []

@@ -1,5 +1,7 @@
 """reconnect: when the client connects again by itself, how long it waits, and what ends it."""
 
+import itertools
+
 import pytest
 
 from servers import wire
@@ -282,3 +284,25 @@ def test_headers_function_that_fails_once_does_not_end_reconnecting(firmware):
         session.until(lambda: session.ws.connected)
         assert session.server.peers[-1].request().header("X-Token") == "third"
         assert session.statuses == [-109, -199]
+
+
+@each([firmware for firmware in FIRMWARE if firmware[0] == "unix"])  # the DNS of boards tells one address
+@pytest.mark.parametrize("failures", [1, 2, 28, 29, 40])
+def test_next_address_is_tried_after_any_number_of_failures(firmware, failures):
+    with Session(firmware, OPTIONS | {"reconnect_min_ms": 10, "reconnect_max_ms": 20}, upgrade=False) as session:
+        session.board.hosts["two.test"] = ["10.0.0.7", "10.0.0.8"]
+        asked = []
+
+        def refuses(address):
+            def connected(peer):
+                asked.append(address)
+                peer.send(b"HTTP/1.1 503 Busy\r\n\r\n", after_ms=5)
+
+            session.board.listen(address, PORT, on_connect=connected)
+
+        for address in session.board.hosts["two.test"]:
+            refuses(address)
+        session.connect(f"ws://two.test:{PORT}/")
+        session.until(lambda: len(session.statuses) > failures, 600000)
+        assert len(asked) > failures and set(session.statuses) == {-17}
+        assert all(one != other for one, other in itertools.pairwise(asked))

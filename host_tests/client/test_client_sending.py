@@ -87,6 +87,17 @@ def test_send_picks_the_opcode_by_the_type(firmware, message, opcode, payload):
 
 
 @each()
+@pytest.mark.parametrize("items", [[-1, -64, 65], [-61], [65, -128]])
+def test_signed_items_that_are_no_utf8_are_refused_as_text(firmware, items):
+    with Session(firmware) as session:
+        session.open()
+        with pytest.raises(ValueError, match="UTF-8"):
+            session.ws.send(array.array("b", items), 1)
+        session.ws.send(array.array("b", [-61, -87]), 1)
+        assert session.frames() == [(wire.TEXT, "\u00e9".encode())]
+
+
+@each()
 def test_send_takes_a_fresh_key_for_each_frame(firmware):
     with Session(firmware) as session:
         peer = session.open()

@@ -142,3 +142,27 @@ def test_connection_released_twice_or_without_a_socket_is_released():
     connection.release()
     connection.release()
     assert connection.socket is connection.raw is connection.poller is None
+
+
+class _Poller:
+    def __init__(self):
+        self.flags = None
+        self.full = True
+
+    def modify(self, pollable, flags):
+        if self.full:
+            raise MemoryError
+        self.flags = flags
+
+    def ipoll(self, timeout_ms):
+        return ()
+
+
+def test_wait_that_found_no_memory_for_its_flags_sets_them_the_next_time():
+    connection = Connection()
+    connection.poller = poller = _Poller()
+    with pytest.raises(MemoryError):
+        connection.wait(_IN, 0)
+    poller.full = False
+    connection.wait(_IN, 0)
+    assert poller.flags == _IN

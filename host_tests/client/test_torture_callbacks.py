@@ -45,13 +45,24 @@ def _connects(side):
     return act
 
 
-def _closes(side):
+def _closes(side, *arguments):
     def act(run, scene):
-        error = getattr(run, side).close()
+        error = getattr(run, side).close(*arguments)
         if error is not None:
             run.problem(f"{side}: the callback's close() raised {shown(error)}")
 
     return act
+
+
+def _configures(run, scene):
+    error = run.near.config("protocols", ("chat",))
+    if error is not None:
+        run.problem(f"near: the callback's config() raised {shown(error)}")
+
+
+def _leaves_with(run, scene):
+    with run.far.ws:
+        pass
 
 
 def _polls(*sides):
@@ -77,6 +88,8 @@ ACTIONS = {
     "near-send-large": _sends("near", LARGE),
     "near-ping": _sends("near", SMALL, wire.PING),
     "near-close": _closes("near"),
+    "near-close-with-code": _closes("near", 4001, "callback"),
+    "near-config": _configures,
     "near-connect": _connects("near"),
     "near-close-connect": _closes_and_connects,
     "near-send-connect": _sends_and_connects,
@@ -85,11 +98,13 @@ ACTIONS = {
     "far-send-large": _sends("far", LARGE),
     "far-close": _closes("far"),
     "far-connect": _connects("far"),
+    "far-leaves-with": _leaves_with,
     "far-opens": _polls("far"),
 }
 # At how many of the moments each is played: the smaller shares are drawn from the seed
 SHARES = {
     "near-send-connect": 1, "near-close": 1,
+    "near-close-with-code": 0.1, "near-config": 0.1, "far-leaves-with": 0.05,
     "near-send": 0.1, "near-connect": 0.1, "near-send-large": 0.1, "near-ping": 0.1, "near-close-connect": 0.2,
     "both-poll": 0.1, "far-send": 0.05, "far-send-large": 0.05, "far-close": 0.05, "far-connect": 0.1, "far-opens": 0.1,
 }  # fmt: skip
@@ -101,10 +116,11 @@ RARE = {
 }  # fmt: skip
 # What the program may then meet: the callback has closed before, or connected
 CAUSED = {
-    "near-close": ("ENOTCONN",), "near-close-connect": ("ENOTCONN", "EALREADY"), "near-connect": ("EALREADY",),
+    "near-close": ("ENOTCONN",), "near-close-with-code": ("ENOTCONN",),
+    "near-close-connect": ("ENOTCONN", "EALREADY"), "near-connect": ("EALREADY",),
     "near-send-connect": ("EALREADY",),
 }  # fmt: skip
-FAR_IS_OPEN = ("far-send", "far-send-large", "far-close", "both-poll")
+FAR_IS_OPEN = ("far-leaves-with", "far-send", "far-send-large", "far-close", "both-poll")
 
 
 def play(transport, scene_name, action, turn, wrong=None):

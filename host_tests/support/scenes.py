@@ -131,6 +131,21 @@ def _against_rfc(run):
     run.board.advance(100)
 
 
+def _broken(run):
+    # a message and the reason lie there, and writing has failed
+    run.near.open()
+    run.near.serving = False
+    run.near.peer.frame(wire.TEXT, "one")
+    run.near.peer.close_frame(1011)
+    run.near.peer.reset()
+    run.board.advance(100)
+    run.near.send(SMALL)
+
+
+def _asks_what_to_wait_for(run):
+    run.near.ws.waits_for()
+
+
 def _closing(run):
     run.near.open()
     run.near.close()
@@ -198,6 +213,11 @@ SCENES = {
     "lost": Scene(_lost, _polls, (-99,)),
     "reset": Scene(_reset, _polls, (-109, -99)),
     "against-rfc": Scene(_against_rfc, _polls, (-202,)),
+    "broken": Scene(_broken, _polls, (-6, -109)),
+    "broken-close": Scene(_broken, lambda run: run.near.close(), (-6, -109)),
+    "close-with-code": Scene(_open, lambda run: run.near.close(4000, "program")),
+    "config": Scene(_open, lambda run: run.near.config("ping_limit", 7)),
+    "waits-for": Scene(_lost, _asks_what_to_wait_for, (-99,)),
     "waiting": Scene(_waiting, _poll_through_waiting, (-99,), RECONNECT, reconnects=True),
     "background-connect": Scene(_far_connecting, lambda run: run.near.connect(), options=BACKGROUND),
     "background-opening": Scene(_both_connecting, _poll_until_open, options=BACKGROUND),

@@ -9,6 +9,7 @@ import traceback
 from pathlib import Path
 
 import fakes
+from _wsconfig import KEYS
 from fakes.board import DEVICE
 from servers import wire
 from support import states
@@ -50,9 +51,11 @@ class Side:
         self.url = f"{'wss' if tls else 'ws'}://{host}/"
         self.connects = 0
         self.unsure = 0  # calls of connect() that were interrupted
+        self.asked = set()  # which of the statuses must be 0, for close() came before
         self.statuses = []
         self.received = []
         self.messages = []
+        self.options = {}  # by index, those that were changed during the run
         self.inside = None  # the event whose handler runs
         self.serving = True
         port = 443 if tls else 80
@@ -82,9 +85,21 @@ class Side:
         self.connects += error is None
         return error
 
-    def close(self):
-        """Close."""
-        return self._noted(None, self.ws.close)
+    def close(self, *arguments):
+        """Close; what is not over yet is then told with 0, unless a callback that comes meanwhile ends it before."""
+        surely = self._run.board.scheduler.running and self.ws._connection
+        ends = len(self.statuses) + self._untold() if surely else None
+        error = self._noted(None, lambda: self.ws.close(*arguments))
+        if error is None and ends is not None:
+            self.asked.add(ends)
+        return error
+
+    def config(self, key, value):
+        """Change an option; it must be so at the end."""
+        error = self._noted(None, lambda: self.ws.config({key: value}))
+        if error is None:
+            self.options[KEYS.index(key)] = value
+        return error
 
     def poll(self, timeout_ms=0):
         """Poll; return whether the client is alive."""
@@ -103,6 +118,13 @@ class Side:
         self._run.until(lambda: self.ws.connected)
 
     # Inside
+
+    def _untold(self):
+        # the connections that are over, and whose "close" is not told
+        count, one = self.ws._unmade, self.ws._ended
+        while one:
+            count, one = count + 1, one._ended
+        return count
 
     def _noted(self, message, call):
         outcome = "sent"
@@ -331,6 +353,7 @@ class Run:
 
     def _again(self, side):
         del side.statuses[:], side.messages[:]
+        side.asked.clear()
         side.connects = side.unsure = 0
         before = len(side.server.peers)
         error = side.connect()
@@ -356,6 +379,12 @@ class Run:
             if scene.reconnects and side is self.near:
                 # one for each connection; a close() while the next one is awaited tells nothing more
                 connects = min(max(len(side.statuses), len(side.server.peers)), len(side.server.peers) + 1)
+            wrong = [side.statuses[i] for i in side.asked if side.statuses[i : i + 1] not in ([], [0])]
+            if wrong:
+                self.problem(f'{side.name}: "close" told {wrong} after close()')
+            lost = {i: value for i, value in side.options.items() if side.ws._config[i] != value}
+            if lost:
+                self.problem(f"{side.name}: lost of its configuration: {lost}")
             if not connects <= len(side.statuses) <= connects + side.unsure:
                 self.problem(f'{side.name}: "close" told {side.statuses} for {connects} connections')
             elif not allowed.issuperset(side.statuses):

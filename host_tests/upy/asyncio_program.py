@@ -366,6 +366,30 @@ async def again_in_vain():
     return [await how(iterate()), (await how(asyncio.wait_for(wait(), 0.2)))[0]]
 
 
+async def again_without_headers():
+    calls = []
+
+    def headers():
+        calls.append(None)
+        if len(calls) == 2:
+            raise ValueError("no token")
+        return {} if len(calls) == 1 else {"X": "a\nb"}
+
+    async def iterate(connections):
+        async for ws in connections:
+            try:
+                await ws.send("go")
+                await ws.recv()
+            except ConnectionClosed:
+                pass
+
+    found = []
+    for _ in range(2):
+        connections = connect(ECHO + "close?code=4000", headers=headers, reconnect_min_ms=1)
+        found.append(await how(asyncio.wait_for(iterate(connections), 5)))
+    return found, len(calls)
+
+
 async def secure():
     same = []
     async with connect(ECHO, tls={"verify": False}) as ws:

@@ -66,7 +66,7 @@ try:
 except ImportError:
     pass  # without the module
 ws.config({"headers": {"X-Token": "secret"}, "connect_timeout_ms": 5000})
-for url in (ECHO, "http://h/", ECHO.replace("ws://", "wss://"), ECHO):
+for url in (ECHO, "http://h/", ECHO.replace("ws://", "wss://"), ECHO.replace("//", "//joe:se%63ret@")):
     ws.connect(url)
     while ws.poll(1000):
         pass
