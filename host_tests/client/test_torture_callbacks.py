@@ -104,15 +104,17 @@ ACTIONS = {
 # At how many of the moments each is played: the smaller shares are drawn from the seed
 SHARES = {
     "near-send-connect": 1, "near-close": 1,
-    "near-close-with-code": 0.1, "near-config": 0.1, "far-leaves-with": 0.05,
+    "near-close-with-code": 0.1, "near-config": 0.1, "far-leaves-with": 0.2,
     "near-send": 0.1, "near-connect": 0.1, "near-send-large": 0.1, "near-ping": 0.1, "near-close-connect": 0.2,
     "both-poll": 0.1, "far-send": 0.05, "far-send-large": 0.05, "far-close": 0.05, "far-connect": 0.1, "far-opens": 0.1,
 }  # fmt: skip
+# Short, and the places that matter are few
+EVERY_MOMENT = {"close-with-code": 20, "config": 20, "waits-for": 20}
 # Less of what is no board, is a port that differs little here, blocks in each call, is long, or is much like another
 RARE = {
     "unix": 0.1, "unix-mbedtls": 0.05, "esp8266": 0.5, "esp32-mbedtls": 0.5, "esp8266-axtls": 0.2,
     "waiting": 0.2, "news-answered": 0.2, "background-opening": 0.4, "background-send": 0.4, "full-news": 0.5,
-    "full-ping-due": 0.4,
+    "full-ping-due": 0.4, **EVERY_MOMENT,
 }  # fmt: skip
 # What the program may then meet: the callback has closed before, or connected
 CAUSED = {

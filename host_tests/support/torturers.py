@@ -55,7 +55,7 @@ class Torturer:
             cases = []
             for action, part in actions.items():
                 part = 1 if self.everything else part * share
-                size = max(min(count, _LEAST), round(count * part))
+                size = min(count, max(_LEAST, round(count * part)))
                 cases += [(action, turn) for turn in draw.sample(range(count), size)]
         found = _spread(lambda case: play(transport, scene, *case), cases)
         self.runs[name] += sum(outcome.place is not None for outcome in found)
