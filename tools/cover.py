@@ -30,6 +30,7 @@ TESTS = {
     "_wsprotocol": ("protocol", "client_sending"),
     "_wsreceive": ("receive", "client_receiving"),
     "_wsurl": ("url", "client_connecting", "client_reconnecting"),
+    "_wsoffers": ("request", "deflate"),
     "_wsrequest": ("request", "client_connecting", "tls_scripted"),
     "_wsreply": ("reply", "client_connecting"),
     "_wsconnect": ("client_connecting", "client_reconnecting"),

@@ -539,14 +539,12 @@ def _cells(row, figure, failure):
 # Rows that are over their limit, or so near to it that the length of a path decides, with what they may have. Over it
 # they are shown as such, and fail when they grow more; a row goes from here when it is well within its limit again.
 OVER = {
-    "smallest heap for connect, 5 binary echoes of 100 B, close": int(16.5 * KIB),
-    "smallest heap for connect, 5 binary echoes of 1000 B, close": int(18.5 * KIB),
     "smallest heap for connect, 5 binary echoes of 4000 B, close": int(24.25 * KIB),
     "smallest heap for connect, 5 binary echoes of 16000 B, close": int(48.5 * KIB),
     'smallest heap for 1 MiB received by `"data"` and 1 MiB sent in fragments': int(17.5 * KIB),
-    "ESP8266, `.mpy`: smallest heap for 5 binary echoes of 100 B": int(20.5 * KIB),
-    "ESP8266, `.mpy`: smallest heap for 5 binary echoes of 1000 B": int(22.5 * KIB),
-    "ESP8266, `.mpy`: smallest heap for 5 binary echoes of 4000 B": 28 * KIB,
+    "ESP8266, `.mpy`: smallest heap for 5 binary echoes of 100 B": int(18.5 * KIB),
+    "ESP8266, `.mpy`: smallest heap for 5 binary echoes of 1000 B": 21 * KIB,
+    "ESP8266, `.mpy`: smallest heap for 5 binary echoes of 4000 B": int(26.5 * KIB),
     "ESP8266, `.mpy`: heap free when TLS begins, at least": 20500,
 }
 

@@ -25,7 +25,6 @@ REPLACED = {
     "_length": "difference",
     "_lost": "discard",
     "_open": "mount",
-    "_offers": "heapify",
     "_refused": "isdisjoint",
     "_settle": "setter",
     "_switch": "isenabled",
