@@ -129,8 +129,8 @@ def _check(key, value, load):
     return value
 
 
-def changes(options, params, load):
-    """Return what the items of `params` change in `options`: a list of `(index, value)`.
+def update(options, params, load):
+    """Return `options` with the items of `params` in it; `options` itself stays as it is.
 
     `options`: a tuple in the order of `KEYS`; `params`: what the user gave to `config()`; `load`: the client's way
     to a module.
@@ -140,13 +140,10 @@ def changes(options, params, load):
     if not isinstance(params, dict):
         raise TypeError("config: params must be a dict")
     new = list(options)
-    found = []
     for key, value in params.items():
         if key not in KEYS:
             raise ValueError("config: unknown key {!r}".format(key))
-        i = KEYS.index(key)
-        new[i] = value = _check(key, value, load)
-        found.append((i, value))
+        new[KEYS.index(key)] = _check(key, value, load)
     if new[KEYS.index("reconnect_min_ms")] > new[KEYS.index("reconnect_max_ms")]:
         raise ValueError("config: reconnect_min_ms must not exceed reconnect_max_ms")
-    return found
+    return tuple(new)

@@ -271,9 +271,13 @@ class WebSocketClient:
         unknown key or a wrong value, and then changes nothing; `TypeError` for no dict;
         `ImportError` for `compression` without `uwebsocket_deflate`.
         """
-        for i, value in load("_wsconfig").changes(self._config, params, load):
-            # No jump, at which a callback could come, within a change: none is lost.
-            self._config = self._config[:i] + (value,) + self._config[i + 1 :]
+        swapped = False
+        while not swapped:
+            before = self._config
+            new = load("_wsconfig").update(before, params, load)
+            # No jump from here to the end, at which a callback could come: what it has changed meanwhile is not lost.
+            swapped = self._config is before
+            self._config = (self._config, new)[swapped]
 
     def connect(self, url):
         """Begin to connect; "connection" or "close" tells the outcome.

@@ -6,12 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from _wsconfig import KEYS
+from _wsconfig import KEYS, update
 from common import rigs
 from support import chip_tables
 from support.programs import CHIP, told
 from upy.config_cases import BAD, DEFAULTS, GOOD, NOT_DICTS, UNKNOWN, token
-from upy.config_player import update
 from upy.plain import plain
 
 _BASE = tuple(DEFAULTS[key] for key in KEYS)

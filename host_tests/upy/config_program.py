@@ -1,10 +1,9 @@
 """Tells what _wsconfig makes of the tables."""
 
 from config_cases import BAD, DEFAULTS, GOOD, NOT_DICTS, UNKNOWN
-from config_player import update
 from plain import tell
 
-from _wsconfig import KEYS
+from _wsconfig import KEYS, update
 
 
 def load(name):
