@@ -123,6 +123,7 @@ def step(ws, connection, load):
     ws._tries += 1
     most = min(max(least, 1) << min(ws._tries, 29), ws._options[_RECONNECT_MAX])
     connection.pause_ms = least + ((most - least) * urandom(1)[0] >> 8)
+    headers = None
     owner = ws._owner
     ws._owner = _HANDLER  # what is raised now is the program's, which may call the client as in a handler
     try:
