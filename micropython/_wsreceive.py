@@ -60,11 +60,12 @@ def utf8(data, start, end, state):
     return state
 
 
-def _allocate(function, *args):
-    # function(*args), or `None` where there is no memory. A function of its own, for an exception would lie, traceback
-    # and all, in the middle of the free room for as long as the frame that has seen it.
+def _allocate(n):
+    # n bytes, or `None` where there is no memory. A function of its own, for an exception would lie, traceback and
+    # all, in the middle of the free room for as long as the frame that has seen it. Its argument is one, for more that
+    # are not named would be a tuple.
     try:
-        return function(*args)
+        return bytearray(n)
     except MemoryError:
         return None
 
@@ -74,10 +75,10 @@ def _text(message, state, start):
     # together, but lets overlong forms, surrogates and values above U+10FFFF pass: only the
     # bytes that can begin one of those send the message through the strict check, from `start`.
     try:
-        text = _allocate(str, message, "utf-8")
+        text = str(message, "utf-8")
     except UnicodeError:
         return -207
-    if text is None:
+    except MemoryError:
         return -13
     if len(text) != len(message):
         lead = bytearray(1)
@@ -180,7 +181,7 @@ def receiver(read, handlers, maxsize):
             if code & _CONTROL:
                 stage = _READ_CONTROL
                 want = rest
-                buffer = _allocate(bytearray, rest)
+                buffer = _allocate(rest)
                 if buffer is None:
                     buffer = b""  # a Close ends the connection without its payload too
                     want = 0
@@ -198,14 +199,14 @@ def receiver(read, handlers, maxsize):
                     status = failed
                     continue
                 if code:
-                    message = buffer = _allocate(bytearray, rest)
+                    message = buffer = _allocate(rest)
                     stage = _READ_WHOLE
                     want = rest
                     if message is None:
                         status = failed
                     continue
             if part is None and rest:
-                part = _allocate(bytearray, _PIECE)
+                part = _allocate(_PIECE)
                 if part is None:
                     status = failed
                     continue
