@@ -18,6 +18,8 @@ _BLOCK = const(5400)  # of them in one piece
 _PIECE = const(128)
 _LWIP_WAITED_MS = const(9000)
 
+_CLOSED = OSError(errno.EBADF, "")  # made once, for to end a connection takes no memory
+
 
 class _Gate(io.IOBase):
     # TCP as axTLS sees it. What it raised would leave axTLS torn, so it keeps it in `error`.
@@ -214,7 +216,7 @@ class AxTLS:
 
     def close(self):
         """Close TCP, and then TLS, which would wait for room to say farewell."""
-        self._gate.error = True  # axTLS gets nothing through any more; no exception, for to end takes no memory
+        self._gate.error = _CLOSED  # axTLS gets nothing through any more
         self._raw.close()
         try:
             self._sock.close()

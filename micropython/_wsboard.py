@@ -15,7 +15,8 @@ _BACKGROUND = const(13)  # index of the option, see KEYS in _wsconfig
 
 _HANDLER = const(2)  # an owner, as in uwebsocket_client
 
-_clients = []  # those that run in the background and are not closed; another list when they change
+# Those that run in the background and are not closed. Changed in place, for a callback may change it meanwhile too.
+_clients = []
 timer = None  # the module _wstimer, once a client has wanted a period
 _scheduled = False
 
@@ -45,23 +46,22 @@ def step(ws, connection, load):
     This comes before all that goes again, so that what stays lies at the low end of the heap. Raises `ValueError` for
     a timer that the board does not have; the attempt has then ended with -199.
     """
-    global _clients, timer
+    global timer
     connection.step = "_wsurl"
-    clients = list(_clients)
-    if ws in clients:
-        clients.remove(ws)
     background = ws._options[_BACKGROUND]
-    if background is not False:
-        clients.append(ws)
-    _clients = clients
+    if background is False:
+        if ws in _clients:
+            _clients.remove(ws)
+    elif ws not in _clients:
+        _clients.append(ws)
     # on an ESP8266 only for a period that was given: _wstimer says why
     if not (timer or background is False or background is True and sys.platform == "esp8266"):
         timer = load(__name__[:3] + "Timer".lower(), True)  # a literal would be a name more
     if timer:
         try:
-            timer.update(clients, True)
+            timer.update(_clients[:], True)
         except ValueError:
-            clients.remove(ws)
+            _clients.remove(ws)
             ws._owner = _HANDLER  # it is the program's, as what a handler raises
             ws._end(-199)
             raise
@@ -95,17 +95,23 @@ def wake(arg=None):
 
 
 def _serve(_):
-    global _clients, _scheduled
+    global _scheduled
     _scheduled = False
     ended = False
-    for ws in _clients:
+    i = 0
+    while i < len(_clients):
+        ws = _clients[i]
+        alive = True
         try:
             alive = ws._serve()
         except BaseException as error:
             sys.print_exception(error)
-            alive = True
-        ended = ended or not alive
-    if ended:
-        _clients = [ws for ws in _clients if ws._state or ws._ended or ws._unmade]
+        if ws in _clients:  # its handlers may have taken it out, or others before it
+            i = _clients.index(ws)
+            if alive:
+                i += 1
+            else:
+                _clients.remove(ws)
+                ended = True
     if timer:
         timer.update(_clients, ended)

@@ -42,8 +42,8 @@ def close(code, reason):
         throw("reason")
     try:
         payload = bytes((code >> 8, code & 0xFF)) + reason.encode()
-        # MicroPython lets surrogates and overlong forms into a str (RFC 3629 3). Not by utf8(), for to load it is
-        # refused to a callback that has interrupted just that.
+        # MicroPython lets surrogates and overlong forms into a str (RFC 3629 3). Not by utf8(), which is not there
+        # while a connection opens where memory is short.
         for n in map(ord, reason):
             if 0xD7FF < n < 0xE000 or n > 0x10FFFF:
                 throw("reason")

@@ -73,7 +73,7 @@ def reply(readline, accept, offered, ws, header=False, match=None):
     room = _MOST
     code = 0  # of the reply, once its first line is read
     seen = [False, False, False, None]
-    line = bytes()
+    line = bytes()  # a literal would be an object of this module
     while True:
         value = readline(min(room, _PIECE))
         if not value:

@@ -8,7 +8,7 @@ from _wsprotocol import urandom
 from micropython import const
 from uwebsocket_client import binascii, sha1
 
-_SEGMENT = const(1452)  # the most that one write takes, as in uwebsocket_client
+_SEGMENT = const(1452)  # the most that one write takes, as in _wsconnect
 _LEAST = const(256)
 
 
@@ -33,7 +33,7 @@ def request(url, args, fields, key):
     url = memory(url)
     i = start
     if i == len(url) or url[i] != 0x2F:
-        yield "/"
+        yield "/"  # a name of the interpreter's, bytes would be an object
     while i < len(url) and url[i] != 0x23:
         c = url[i]
         if c > 0x7E or c in b"^`{|}":

@@ -2,7 +2,7 @@
 """RFC 6455 3 and RFC 3986 3, strict enough that nothing can be smuggled into a request.
 
 The first of the modules that take part in opening a connection, each loaded when its turn has come and let go
-again: url, connect, tls, request, reply. The names in them would stay in the interpreter all the same,
+again: url, offers, connect, tls, request, reply. The names in them would stay in the interpreter all the same,
 so they have few, and compare bytes, which are no names.
 """
 

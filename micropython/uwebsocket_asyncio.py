@@ -108,7 +108,7 @@ class connect:
         try:
             while not client.connected:
                 if self._ended:
-                    raise self._ended.cause or self._ended
+                    raise self._ended._cause or self._ended
                 await self._news.wait()
         except asyncio.CancelledError:
             await self.close()
@@ -311,6 +311,6 @@ class connect:
         await core.sleep_ms(0)  # they end
         closed = ConnectionClosed(self._status, client.close_code, client.close_reason or client.error or "")
         closed.status, closed.code, closed.reason = closed.args
-        closed.cause = cause
+        closed._cause = cause
         self._ended = closed
         self._tell()

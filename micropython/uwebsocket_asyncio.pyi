@@ -9,7 +9,6 @@ class ConnectionClosed(Exception):
     status: int
     code: int
     reason: str
-    cause: Exception | None
 
 @type_check_only
 class Connection:

@@ -154,6 +154,11 @@ def test_callback_at_every_moment_keeps_the_contract(transport, scene, torturer)
 
 
 @pytest.mark.parametrize("transport", ["esp8266", "esp32"])
+def test_two_clients_that_begin_in_the_background_at_once_are_both_served(transport, torturer):
+    torturer.check("callbacks", play, transport, "background-first", {"far-connect": 1})
+
+
+@pytest.mark.parametrize("transport", ["esp8266", "esp32"])
 def test_with_left_at_every_moment_while_another_client_loads_its_modules(transport, torturer):
     torturer.check("callbacks", play, transport, "connect", {"far-leaves-with": 1})
 

@@ -18,7 +18,8 @@ from wrong_clients import doubled_close, wrong_status
 SHORT_OF_MEMORY = (-8, -10, -11, -13, -16, -101)
 # The program's own call, out of which a MemoryError may come
 MAY_RAISE = (
-    "connect", "background-connect", "send-", "full-send", "background-send", "close-with-code", "config", "waits-for",
+    "connect", "background-first", "background-connect", "send-", "full-send", "background-send",
+    "close-with-code", "config", "waits-for",
 )  # fmt: skip
 
 

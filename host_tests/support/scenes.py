@@ -219,6 +219,7 @@ SCENES = {
     "config": Scene(_open, lambda run: run.near.config("ping_limit", 7)),
     "waits-for": Scene(_lost, _asks_what_to_wait_for, (-99,)),
     "waiting": Scene(_waiting, _poll_through_waiting, (-99,), RECONNECT, reconnects=True),
+    "background-first": Scene(_nothing, lambda run: run.near.connect(), options=BACKGROUND),
     "background-connect": Scene(_far_connecting, lambda run: run.near.connect(), options=BACKGROUND),
     "background-opening": Scene(_both_connecting, _poll_until_open, options=BACKGROUND),
     "background-send": Scene(_both_open, lambda run: run.near.send(LARGE), options=BACKGROUND),

@@ -305,6 +305,7 @@ class Run:
         self.rest()
         if self.near.ws.connected and scene.news:
             self._check_news(scene.news)
+        self._check_background()
         for side in self.sides:
             if side.connects or side.unsure:
                 self._end(side, scene)
@@ -327,6 +328,14 @@ class Run:
         pongs = sum(frame.opcode == wire.PONG for frame in self.near.peer.frames())
         if pongs != 1:
             self.problem(f"near: {pongs} pongs for one ping, and the connection is open")
+
+    def _check_background(self):
+        """See that the background serves each client that is to be served."""
+        board = self.board.modules.get("_wsboard")
+        for side in self.sides:
+            wanted = side.ws._options[KEYS.index("background")] is not False and side.ws._state
+            if board and wanted and side.ws not in board._clients:
+                self.problem(f"{side.name}: forgotten by the background")
 
     def _end(self, side, scene):
         if side.ws.connected:

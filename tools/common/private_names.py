@@ -83,6 +83,7 @@ REPLACED = {
     "sent_ms": "mtime",
     "torn": "VOID",
     # of a connection for asyncio
+    "_cause": "radians",
     "_expect": "acos",
     "_inbox": "asin",
     "_last": "copysign",
